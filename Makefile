@@ -1,0 +1,71 @@
+# `make demo` and `make test` are all a newcomer types; both set up what they need.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv/bin
+TESTBED := PYTHONPATH=tests $(VENV)/python -m testbed
+WORKERS ?= 2
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test unit cluster check lint types arch fmt bench generate check-diff clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.venv/.done: requirements-dev.lock pyproject.toml
+	@echo "==> .venv: what the tests and checks need"
+	$(PYTHON) -m venv --clear .venv
+	$(VENV)/pip install --quiet --require-hashes -r requirements-dev.lock
+	$(VENV)/pip install --quiet --no-deps --editable .
+	@touch $@
+
+# The operator under test sees what its lock file names and nothing else.
+.venv-operator/.done: requirements.lock pyproject.toml
+	@echo "==> .venv-operator: what the operator needs at run time"
+	$(PYTHON) -m venv --clear .venv-operator
+	.venv-operator/bin/pip install --quiet --require-hashes -r requirements.lock
+	.venv-operator/bin/pip install --quiet --no-deps --editable .
+	@touch $@
+
+setup: .venv/.done .venv-operator/.done ## Make the virtual environments from the lock files
+	@$(TESTBED) build
+
+demo: setup ## Run the main job on real components (KEEP=1 leaves it running)
+	@PYTHONPATH=tests $(VENV)/python -m demo $(if $(KEEP),--keep)
+
+test: setup check cluster ## Every test tier that CI runs
+
+unit: .venv/.done ## Pure tests, in milliseconds
+	$(VENV)/python -m pytest tests/unit
+
+cluster: setup ## The operator as a process against the real control plane and OpenBao
+	$(VENV)/python -m pytest tests/cluster -n $(WORKERS) --dist loadfile
+
+lint: .venv/.done
+	$(VENV)/ruff check operator tests
+	$(VENV)/ruff format --check operator tests
+
+types: .venv/.done
+	$(VENV)/mypy
+
+arch: .venv/.done
+	$(VENV)/lint-imports
+
+check: lint types arch unit ## Lint, types, architecture, unit tests
+
+fmt: .venv/.done ## Format and sort imports
+	$(VENV)/ruff check --fix-only --quiet operator tests
+	$(VENV)/ruff format --quiet operator tests
+
+bench: setup ## Time, requests and memory for 1,000 identities, beside the raw floor
+	@PYTHONPATH=tests $(VENV)/python -m bench
+
+generate: .venv/.done ## Write the CRDs and the README's tables from the types
+	$(VENV)/python -m agent_identity.api.generate
+
+check-diff: generate ## Fail when something generated is stale
+	git diff --exit-code -- crds README.md
+
+clean: ## Remove the virtual environments
+	rm -rf .venv .venv-operator build
