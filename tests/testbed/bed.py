@@ -1,0 +1,90 @@
+"""Everything that the operator meets: a control plane and an OpenBao that know each other.
+
+Set up from the manifests and the policy that ship, so that whatever they lack fails a test.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from testbed.cache import Report
+from testbed.control_plane import ControlPlane
+from testbed.lifecycle import Lifecycle
+from testbed.openbao import OpenBao
+from testbed.operator_process import PYTHON, REPOSITORY, OperatorProcess
+from testbed.toolchain import Binaries, find_binaries
+
+CRDS = REPOSITORY / "crds"
+INSTALL = REPOSITORY / "examples" / "install"
+POLICY_FILE = "vault-policy.hcl"
+
+
+class Bed(Lifecycle):
+    """Ready for an operator once entered; everything is stopped on the way out."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        cluster_name: str = "test",
+        report: Report = print,
+        binaries: Binaries | None = None,
+        istio: bool = True,
+        crds: Path = CRDS,
+        install: Path = INSTALL,
+    ) -> None:
+        self.directory = directory
+        self.cluster_name = cluster_name
+        self._report = report
+        self._istio, self._crds, self._install = istio, crds, install
+        found = binaries or find_binaries(report)
+        self.control_plane = ControlPlane(directory / "control-plane", found)
+        self.openbao = OpenBao(directory / "openbao", found)
+        self._operators = 0
+
+    def start(self) -> None:
+        """The two servers start at the same time, then know of each other."""
+        self._report("starting a control plane and OpenBao")
+        with ThreadPoolExecutor(2) as pool:
+            started = [pool.submit(self.control_plane.start), pool.submit(self.openbao.start)]
+        for start in started:
+            start.result()
+        self._install_everything()
+        self._report("the control plane and OpenBao are ready")
+
+    def stop(self) -> None:
+        with ThreadPoolExecutor(2) as pool:
+            pool.submit(self.openbao.stop)
+            pool.submit(self.control_plane.stop)
+
+    def operator(
+        self,
+        *,
+        trust_domain: str = "cluster.local",
+        python: Path = PYTHON,
+        settings: Mapping[str, str] | None = None,
+    ) -> OperatorProcess:
+        """Another operator of this cluster, not yet started, in a directory of its own."""
+        self._operators += 1
+        return OperatorProcess(
+            self.directory / f"operator-{self._operators}",
+            self.control_plane,
+            cluster_name=self.cluster_name,
+            trust_domain=trust_domain,
+            python=python,
+            settings=settings,
+        )
+
+    def _install_everything(self) -> None:
+        if self._istio:
+            self.control_plane.install_istio_crds()
+        kubectl = self.control_plane.kubectl
+        kubectl("apply", "-f", str(self._crds))
+        kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(self._crds))
+        kubectl("apply", "-f", str(self._install))
+        self.openbao.enable_kv()
+        self.openbao.set_up_operator(
+            self.control_plane,
+            cluster_name=self.cluster_name,
+            policy_file=self._install / POLICY_FILE,
+        )

