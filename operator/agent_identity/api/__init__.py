@@ -1,0 +1,1 @@
+"""The kinds, their conditions, and the CRDs that are generated from them."""

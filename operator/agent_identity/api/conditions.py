@@ -1,0 +1,113 @@
+"""Every condition type and reason that our status can show, each with what to do about it.
+
+The README's tables are generated from these. A reason is a promise: alerts and scripts match on it.
+"""
+
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    """What a condition tells about. Members carry what the README says of them."""
+
+    about: str
+
+    def __new__(cls, value: str, about: str) -> "ConditionType":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.about = about
+        return member
+
+    READY = "Ready", "Everything that the spec asks for is in place, for this generation."
+    RECONCILING = "Reconciling", "Work goes on or is waited for; True only while Ready is not."
+    STALLED = "Stalled", "Nothing will change before somebody changes something."
+    SERVICE_ACCOUNT = "ServiceAccountReady", "The agent's ServiceAccount is there and is ours."
+    INBOUND = "InboundReady", "STRICT mTLS and the policy stand. Absent with a class without mesh."
+    RBAC = "RBACReady", "The bindings are there. Absent when spec.rbac is."
+    VAULT = "VaultReady", "The Vault role is there (on a class: the operator can log in and the "
+    "class's policies stand). Absent when vault is not asked for."
+    MESH = "MeshReady", "On a class: the mesh's CRDs are installed. Absent with mesh type None."
+
+
+class Reason(StrEnum):
+    """Why a condition is what it is, and what to do."""
+
+    action: str
+
+    def __new__(cls, value: str, action: str) -> "Reason":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.action = action
+        return member
+
+    # In force.
+    IN_PLACE = "InPlace", "Nothing."
+    SHADOW = (
+        "Shadow",
+        "Read status.wouldWrite; set inbound.enforcement to Enforce when it is right.",
+    )
+    CALLERS_MISSING = (
+        "CallersMissing",
+        "Nothing, if the callers named in the message are yet to come; else mend inbound.rules.",
+    )
+    NOT_STALLED = "NotStalled", "Nothing."
+    DONE = "Done", "Nothing."
+    # The author must act (Stalled).
+    INVALID_SPEC = "InvalidSpec", "Mend the field that the message names."
+    NAMESPACE_NOT_ALLOWED = (
+        "NamespaceNotAllowed",
+        "Ask the platform team to label the namespace, or choose another class.",
+    )
+    MESH_ROOT_NAMESPACE = (
+        "MeshRootNamespace",
+        "Move the agent: policies in the mesh's root namespace apply to the whole mesh.",
+    )
+    NOT_IN_CLASS = "NotInClass", "Ask only for what the class lists (the message names it)."
+    ENFORCEMENT_BELOW_CLASS = (
+        "EnforcementBelowClass",
+        "Set inbound.enforcement to Enforce, or ask the platform team for minimumEnforcement Shadow.",
+    )
+    NO_MESH = "NoMesh", "Remove inbound, or use a class that has a mesh: nobody would enforce it."
+    ACCOUNT_TAKEN = (
+        "AccountTaken",
+        "Choose another serviceAccount.name, or delete the identity that holds this one.",
+    )
+    FOREIGN_OBJECT = (
+        "ForeignObject",
+        "Delete or rename the object that the message names; the operator never adopts one.",
+    )
+    FOREIGN_POLICY = (
+        "ForeignPolicy",
+        "Remove or narrow the policy that the message names: it lets in more than this identity says.",
+    )
+    CLUSTER_NAME_TAKEN = (
+        "ClusterNameTaken",
+        "Two clusters use one cluster name at this Vault mount: give this operator another name.",
+    )
+    # Somebody else is due (Waiting).
+    CLASS_NOT_FOUND = "ClassNotFound", "Create the class, or mend spec.className."
+    CLASS_DELETING = "ClassDeleting", "The class is being deleted: choose another one."
+    CLASS_INVALID = "ClassInvalid", "The platform team must mend the class; its status says how."
+    ACCOUNT_BUSY = "AccountBusy", "Wait: the identity that held this account is being deleted."
+    MESH_NOT_INSTALLED = "MeshNotInstalled", "Install Istio's CRDs, or use a class without mesh."
+    MTLS_FIRST = "MTLSFirst", "Wait: rights are given once mTLS and the policy stand."
+    DELETING = "Deleting", "Wait: the identity is being taken away."
+    # Something failed and is retried (Failed).
+    UNREACHABLE = "Unreachable", "Look at the backend that the message names: it does not answer."
+    SEALED = "Sealed", "Unseal Vault."
+    FORBIDDEN = "Forbidden", "Give the operator the right that the message names."
+    LOGIN_REFUSED = (
+        "LoginRefused",
+        "Mend the operator's login role in Vault, or login in the class.",
+    )
+    REJECTED = "Rejected", "The backend refused the object; the message says why."
+    THROTTLED = "Throttled", "Nothing, if it passes: the backend asks for patience."
+    BUSY = "Busy", "Nothing: this backend is at its limit, the work is queued again."
+    INTERNAL = "InternalError", "Report it with the operator's log: this is a bug."
+
+
+class EventReason(StrEnum):
+    """Reasons of Kubernetes Events that are not a condition's reason."""
+
+    REPAIRED = "Repaired"
+    RECOVERED = "Recovered"
+    ABANDONED = "CleanupOwed"

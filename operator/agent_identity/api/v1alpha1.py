@@ -1,0 +1,454 @@
+"""The kinds of agentidentity.dev/v1alpha1 as types: the one place where their shape is written.
+
+The CRDs are generated from these classes, and every object is parsed into them once, at the door.
+Fields that narrow a right are required, because the API server drops an unknown (misspelt) field
+instead of refusing it, and a typo must never widen anything.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from agent_identity.api import fields as f
+
+GROUP = "agentidentity.dev"
+VERSION = "v1alpha1"
+
+# Immutable is the *effective* account: an optional field could be changed by way of leaving it out.
+EFFECTIVE_ACCOUNT = (
+    "(has({0}.spec.serviceAccount) && has({0}.spec.serviceAccount.name)"
+    " ? {0}.spec.serviceAccount.name : {0}.metadata.name)"
+)
+
+
+class Frozen(BaseModel):
+    """A value of the API: camelCase outside, immutable inside, unknown fields refused."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        strict=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class Http(Frozen):
+    """Which HTTP requests a rule lets in."""
+
+    methods: Annotated[
+        tuple[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], ...],
+        Field(min_length=1, max_length=7, json_schema_extra=f.as_set()),
+    ]
+    """Methods that are let in."""
+    paths: Annotated[
+        tuple[f.HttpPath, ...], Field(min_length=1, max_length=32, json_schema_extra=f.as_set())
+    ]
+    """Paths that are let in: exact (/v1/orders), by prefix (/v1/orders/*), or with templates:
+    {*} is one segment, {**} at the end is any number of them."""
+
+
+class Grpc(Frozen):
+    """Which gRPC calls a rule lets in."""
+
+    services: Annotated[
+        tuple[f.GrpcService, ...], Field(min_length=1, max_length=16, json_schema_extra=f.as_set())
+    ]
+    """Full service names, e.g. shop.v1.Orders."""
+    methods: Annotated[
+        tuple[f.GrpcMethod, ...], Field(min_length=1, max_length=32, json_schema_extra=f.as_set())
+    ]
+    """Method names of those services; "*" is every method, and must be written to be meant."""
+
+
+class Caller(Frozen):
+    """Somebody who may call."""
+
+    model_config = ConfigDict(
+        json_schema_extra=f.rules(
+            f.rule(
+                "has(self.name) == (self.kind != 'AllAgentIdentities')",
+                "name is required, but for kind AllAgentIdentities, which takes none",
+            ),
+            f.rule(
+                "self.kind == 'AgentIdentity' || has(self.__namespace__)",
+                "namespace is required, but for kind AgentIdentity, where it defaults to our own",
+            ),
+        )
+    )
+
+    kind: Literal["AgentIdentity", "ServiceAccount", "AllAgentIdentities"]
+    """AgentIdentity: one agent. ServiceAccount: a workload that is no agent. AllAgentIdentities:
+    every agent of a namespace."""
+    namespace: f.DnsLabel | None = None
+    """The caller's namespace. May be left out for kind AgentIdentity only: the agent's own."""
+    name: f.DnsLabel | None = None
+    """The caller's name; none for kind AllAgentIdentities."""
+
+
+class Rule(Frozen):
+    """Callers, and what they may call. All fields narrow together."""
+
+    model_config = ConfigDict(
+        json_schema_extra=f.rules(
+            f.rule(
+                "has(self.http) == (self.protocol == 'HTTP')",
+                "http (methods and paths) is required with protocol HTTP and refused with others",
+            ),
+            f.rule(
+                "has(self.grpc) == (self.protocol == 'GRPC')",
+                "grpc (services and methods) is required with protocol GRPC and refused with others",
+            ),
+        )
+    )
+
+    name: f.DnsLabel
+    """The rule's name, unique in its list."""
+    from_: Annotated[tuple[Caller, ...], Field(alias="from", min_length=1, max_length=64)]
+    """Who may call. A caller that does not exist is left out; a rule without callers is dropped."""
+    ports: Annotated[
+        tuple[f.Port, ...], Field(min_length=1, max_length=16, json_schema_extra=f.as_set())
+    ]
+    """The ports of the workload itself (not of a Service)."""
+    protocol: Literal["HTTP", "GRPC", "TCP"]
+    """What is spoken on these ports."""
+    http: Http | None = None
+    """Exactly with protocol HTTP."""
+    grpc: Grpc | None = None
+    """Exactly with protocol GRPC."""
+
+
+class PullSecret(Frozen):
+    """A Secret with registry credentials, in the identity's namespace."""
+
+    name: Annotated[
+        str,
+        Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253),
+    ]
+    """The Secret's name."""
+
+
+class ServiceAccountSpec(Frozen):
+    """The account that the agent's pods run as."""
+
+    name: f.DnsLabel | None = None
+    """The account's name. Defaults to metadata.name; the effective name can't be changed."""
+    annotations: Annotated[
+        dict[f.AnnotationKey, f.AnnotationValue] | None, Field(max_length=16)
+    ] = None
+    """Annotations for the account. Only keys that the class lists."""
+    image_pull_secrets: Annotated[
+        tuple[PullSecret, ...] | None, Field(max_length=8, json_schema_extra=f.map_by("name"))
+    ] = None
+    """Secrets that pods of this account pull images with."""
+
+
+class Inbound(Frozen):
+    """Who may call this agent."""
+
+    enforcement: Literal["Enforce", "Shadow"]
+    """Enforce: STRICT mTLS and a policy that lets in the named callers only. Shadow: write no mesh
+    object, and say in status what would be written."""
+    rules: Annotated[
+        tuple[Rule, ...] | None, Field(max_length=32, json_schema_extra=f.map_by("name"))
+    ] = None
+    """Who is let in. No rules: nobody."""
+
+
+class RbacSpec(Frozen):
+    """The Kubernetes rights that the agent asks for."""
+
+    cluster_roles: Annotated[
+        tuple[f.ClusterRoleName, ...],
+        Field(min_length=1, max_length=16, json_schema_extra=f.as_set()),
+    ]
+    """ClusterRoles, bound in the identity's own namespace only. Names that the class lists."""
+
+
+class VaultSpec(Frozen):
+    """The secrets that the agent asks for."""
+
+    policies: Annotated[
+        tuple[f.DnsLabel, ...], Field(min_length=1, max_length=16, json_schema_extra=f.as_set())
+    ]
+    """Names of policies that the class lists; never a path."""
+    token_ttl_seconds: Annotated[f.Seconds | None, Field(alias="tokenTTLSeconds")] = None
+    """How long a token lives. Defaults to the class's default; at most the class's maximum."""
+
+
+class AgentIdentitySpec(Frozen):
+    """What one agent is and asks for, inside the ceilings of its class."""
+
+    class_name: f.DnsLabel = "default"
+    """The AgentIdentityClass whose ceilings apply."""
+    service_account: ServiceAccountSpec | None = None
+    """The account that the agent's pods run as. The operator makes it; it never adopts one."""
+    inbound: Inbound | None = None
+    """Who may call this agent. Left out: enforced, and nobody may."""
+    rbac: RbacSpec | None = None
+    """Kubernetes rights. Left out: none."""
+    vault: VaultSpec | None = None
+    """Secrets. Left out: none."""
+
+
+class NamespaceSelector(Frozen):
+    """Which namespaces may use a class."""
+
+    match_labels: Annotated[dict[f.LabelKey, f.LabelValue], Field(max_length=16)]
+    """Labels that a namespace must carry. {} is every namespace, and must be written to be meant."""
+
+
+class ClassServiceAccounts(Frozen):
+    """Ceilings for accounts."""
+
+    annotation_keys: Annotated[
+        tuple[f.AnnotationKey, ...],
+        Field(
+            max_length=32,
+            json_schema_extra=f.as_set()
+            | f.rules(
+                f.rule(
+                    "self.all(k, !k.startsWith('agentidentity.dev/')"
+                    " && !k.startsWith('vault.hashicorp.com/'))",
+                    "annotations that the operator or Vault decides by can't be handed out",
+                )
+            ),
+        ),
+    ]
+    """Annotation keys that identities may set on their accounts."""
+
+
+class ClassInbound(Frozen):
+    """Ceilings and baseline for inbound calls."""
+
+    minimum_enforcement: Literal["Enforce", "Shadow"] = "Enforce"
+    """Shadow lets identities choose Shadow, while a fleet is being migrated."""
+    rules: Annotated[
+        tuple[Rule, ...] | None, Field(max_length=8, json_schema_extra=f.map_by("name"))
+    ] = None
+    """Rules that every agent of the class gets on top of its own, e.g. for a scraper."""
+
+
+class Istio(Frozen):
+    """How the mesh is run."""
+
+    data_plane: Literal["Sidecar"]
+    """Sidecar: policies are enforced beside the workload."""
+
+
+class Mesh(Frozen):
+    """Which mesh enforces who may call."""
+
+    model_config = ConfigDict(
+        json_schema_extra=f.rules(
+            f.rule(
+                "has(self.istio) == (self.type == 'Istio')",
+                "istio is required with type Istio and refused with None",
+            )
+        )
+    )
+
+    type: Literal["Istio", "None"]
+    """Istio, or None: nothing enforces inbound rules, so identities of this class can't have any."""
+    istio: Istio | None = None
+    """Exactly with type Istio."""
+
+
+class ClassRbac(Frozen):
+    """Ceilings for Kubernetes rights."""
+
+    cluster_roles: Annotated[
+        tuple[f.ClusterRoleName, ...], Field(max_length=64, json_schema_extra=f.as_set())
+    ]
+    """ClusterRoles that identities may ask for. The operator needs `bind` on each of them."""
+
+
+class VaultLogin(Frozen):
+    """How the operator itself logs in."""
+
+    mount: f.VaultMount
+    """Mount of a Kubernetes auth method."""
+    role: f.VaultName
+    """Role of the operator on that mount."""
+
+
+class VaultAgentAuth(Frozen):
+    """How agents log in."""
+
+    model_config = ConfigDict(
+        json_schema_extra=f.rules(
+            f.rule("self.mount == oldSelf.mount", "the mount can't be changed: roles live there")
+        )
+    )
+
+    mount: f.VaultMount
+    """Mount of the Kubernetes auth method where the agents' roles are written."""
+    audience: f.Audience
+    """Audience that an agent's token must carry."""
+
+
+class VaultRule(Frozen):
+    """One path, and what may be done there."""
+
+    path: f.VaultPath
+    """A Vault path. {cluster}, {namespace} and {serviceAccount} are whole segments that stand for
+    the agent's own; * may only be the last segment."""
+    capabilities: Annotated[
+        tuple[Literal["create", "read", "update", "patch", "delete", "list"], ...],
+        Field(min_length=1, max_length=6, json_schema_extra=f.as_set()),
+    ]
+    """What is allowed on that path."""
+
+
+class VaultPolicy(Frozen):
+    """A policy that identities may ask for by name."""
+
+    model_config = ConfigDict(
+        json_schema_extra=f.rules(
+            f.rule(
+                "has(self.rules) != has(self.policyName)",
+                "exactly one of rules (written by the operator) and policyName (written by others)",
+            ),
+            f.rule(
+                "!has(self.policyName) || !(self.policyName in ['root', 'default'])"
+                " && !self.policyName.startsWith('agentid_')",
+                "policyName can't be root, default, or one that the operator writes",
+            ),
+            f.rule(
+                "!has(self.rules) || self.rules.all(r,"
+                " !r.path.matches('^(sys|auth|identity|cubbyhole)(/|$)'))",
+                "agents get no paths under sys, auth, identity or cubbyhole",
+            ),
+            f.rule(
+                "!has(self.rules) || self.rules.all(r, !r.path.contains('{serviceAccount}')"
+                " || r.path.matches('^(.*/)?[{]namespace[}]/(.*/)?[{]serviceAccount[}](/.*)?$'))",
+                "{serviceAccount} needs an earlier {namespace}: account names repeat",
+            ),
+        )
+    )
+
+    name: f.DnsLabel
+    """The name that identities ask for."""
+    rules: Annotated[tuple[VaultRule, ...] | None, Field(min_length=1, max_length=16)] = None
+    """The operator writes one policy of these rules for the whole class."""
+    policy_name: f.VaultName | None = None
+    """A policy that Vault's own administrators wrote. The operator needs no right on policies."""
+
+
+class ClassVault(Frozen):
+    """The Vault (or OpenBao) of this class, and its ceilings."""
+
+    model_config = ConfigDict(
+        json_schema_extra=f.rules(
+            f.rule(
+                "self.address == oldSelf.address", "the address can't be changed: roles live there"
+            ),
+            f.rule(
+                "has(self.__namespace__) == has(oldSelf.__namespace__)"
+                " && (!has(self.__namespace__) || self.__namespace__ == oldSelf.__namespace__)",
+                "the Vault namespace can't be changed: roles live there",
+            ),
+            f.rule(
+                "self.defaultTokenTTLSeconds <= self.maxTokenTTLSeconds",
+                "defaultTokenTTLSeconds is over maxTokenTTLSeconds",
+            ),
+        )
+    )
+
+    address: Annotated[str, Field(pattern=f.HTTPS_ADDRESS, max_length=253)]
+    """https:// and host, with a port when it isn't 443."""
+    namespace: f.VaultMount | None = None
+    """Vault namespace, where there are any."""
+    ca_bundle: Annotated[str | None, Field(max_length=65536)] = None
+    """PEM certificates that Vault's certificate is verified with. Left out: the system's."""
+    login: VaultLogin
+    """How the operator itself logs in."""
+    agent_auth: VaultAgentAuth
+    """How agents log in."""
+    default_token_ttl_seconds: Annotated[f.Seconds, Field(alias="defaultTokenTTLSeconds")]
+    """Life of an agent's token where the identity does not say."""
+    max_token_ttl_seconds: Annotated[f.Seconds, Field(alias="maxTokenTTLSeconds")]
+    """The longest life that an identity may ask for, and until when a token may be renewed."""
+    policies: Annotated[
+        tuple[VaultPolicy, ...] | None, Field(max_length=32, json_schema_extra=f.map_by("name"))
+    ] = None
+    """Policies that identities may ask for."""
+
+
+class AgentIdentityClassSpec(Frozen):
+    """The platform team's ceilings."""
+
+    model_config = ConfigDict(
+        json_schema_extra=f.rules(
+            f.rule(
+                "!has(oldSelf.vault) || has(self.vault)",
+                "vault can't be removed once set: delete the class, and its roles go with it",
+            )
+        )
+    )
+
+    namespace_selector: NamespaceSelector
+    """Namespaces that may use this class. One whose labels stop matching loses everything."""
+    service_accounts: ClassServiceAccounts | None = None
+    """Ceilings for accounts. Left out: no annotations."""
+    inbound: ClassInbound | None = None
+    """Ceilings and baseline for inbound calls. Left out: always enforced."""
+    mesh: Mesh
+    """Which mesh enforces who may call."""
+    rbac: ClassRbac | None = None
+    """Ceilings for Kubernetes rights. Left out: none."""
+    vault: ClassVault | None = None
+    """Secrets. Left out: none."""
+
+
+class Condition(Frozen):
+    """One condition, as in Kubernetes' metav1.Condition."""
+
+    type: Annotated[str, Field(max_length=64)]
+    """What is told about."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    reason: Annotated[str, Field(max_length=64)]
+    """Why, in one word; the README lists them all with what to do."""
+    message: Annotated[str, Field(max_length=2048)]
+    """Why, in words."""
+    observed_generation: Annotated[int, Field(ge=0)]
+    """The generation of the spec that this was seen for."""
+    last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+    """Since when the status is what it is."""
+
+
+Conditions = Annotated[
+    tuple[Condition, ...], Field(max_length=16, json_schema_extra=f.map_by("type"))
+]
+"""The conditions, one of a type."""
+
+
+class AgentIdentityStatus(Frozen):
+    """What the agent has, what is missing, and why."""
+
+    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    """The generation of the spec that this status is about."""
+    spiffe_id: Annotated[str | None, Field(alias="spiffeID", max_length=2048)] = None
+    """The agent's SPIFFE ID, once it has an account."""
+    service_account: Annotated[str | None, Field(max_length=63)] = None
+    """The agent's ServiceAccount, once it has one."""
+    vault_role: Annotated[str | None, Field(max_length=253)] = None
+    """The role that the agent logs in to Vault with, once it has one."""
+    would_write: Annotated[
+        tuple[Annotated[str, Field(max_length=1024)], ...] | None, Field(max_length=64)
+    ] = None
+    """With enforcement Shadow: what Enforce would write."""
+    conditions: Conditions | None = None
+    """Ready, Reconciling, Stalled, and one per section of the spec that is asked for."""
+
+
+class AgentIdentityClassStatus(Frozen):
+    """Whether what the class stands on is there."""
+
+    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    """The generation of the spec that this status is about."""
+    conditions: Conditions | None = None
+    """Ready, VaultReady and MeshReady."""

@@ -1,0 +1,238 @@
+"""The API server, over one aiohttp session.
+
+Only what the engine needs: read, list, watch, create, replace, patch, delete, as JSON.
+"""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from agent_identity.api.conditions import Reason
+from agent_identity.api.v1alpha1 import GROUP, VERSION
+from agent_identity.clients.limits import TokenBucket
+from agent_identity.clients.token_file import TokenFile
+from agent_identity.core.errors import Failed
+from agent_identity.core.redact import redacted
+from agent_identity.core.resource import Kind
+from agent_identity.telemetry import REQUESTS
+
+Json = dict[str, Any]
+PAGE = 500
+_TIMEOUT = aiohttp.ClientTimeout(total=15, connect=5)
+_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5, sock_read=70)
+_LONGEST_LINE = 4 * 1024 * 1024
+MERGE_PATCH = "application/merge-patch+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Where a kind is served."""
+
+    prefix: str
+    plural: str
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        parts = [self.prefix]
+        parts += ["namespaces", namespace] if namespace else []
+        parts += [p for p in (self.plural, name, subresource) if p]
+        return "/".join(parts)
+
+
+IDENTITIES = Api(f"/apis/{GROUP}/{VERSION}", "agentidentities")
+CLASSES = Api(f"/apis/{GROUP}/{VERSION}", "agentidentityclasses")
+NAMESPACES = Api("/api/v1", "namespaces")
+PODS = Api("/api/v1", "pods")
+CONFIG_MAPS = Api("/api/v1", "configmaps")
+EVENTS = Api("/apis/events.k8s.io/v1", "events")
+MESH_PREFIX = "/apis/security.istio.io/v1"
+OWNED: Mapping[Kind, Api] = {
+    Kind.SERVICE_ACCOUNT: Api("/api/v1", "serviceaccounts"),
+    Kind.ROLE_BINDING: Api("/apis/rbac.authorization.k8s.io/v1", "rolebindings"),
+    Kind.PEER_AUTHENTICATION: Api(MESH_PREFIX, "peerauthentications"),
+    Kind.AUTHORIZATION_POLICY: Api(MESH_PREFIX, "authorizationpolicies"),
+}
+
+
+class ApiError(Failed):
+    """The API server refused. status: HTTP's. cause: of a Status, e.g. NamespaceTerminating."""
+
+    def __init__(
+        self,
+        status: int,
+        reason: Reason,
+        message: str,
+        *,
+        cause: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(reason, message, retry_after=retry_after)
+        self.status = status
+        self.cause = cause
+
+    @property
+    def absent(self) -> bool:
+        """Not there, or not there much longer: nothing can be made in such a namespace."""
+        return self.status == HTTPStatus.NOT_FOUND or self.cause == "NamespaceTerminating"
+
+    @property
+    def conflict(self) -> bool:
+        return self.status == HTTPStatus.CONFLICT
+
+    @property
+    def expired(self) -> bool:
+        """The resourceVersion is too old: list again (Kubernetes API concepts, "410 Gone")."""
+        return self.status == HTTPStatus.GONE
+
+
+_REASONS = {
+    HTTPStatus.UNAUTHORIZED: Reason.FORBIDDEN,
+    HTTPStatus.FORBIDDEN: Reason.FORBIDDEN,
+    HTTPStatus.TOO_MANY_REQUESTS: Reason.THROTTLED,
+}
+
+
+def _api_error(status: int, body: Mapping[str, Any], retry_after: str | None) -> ApiError:
+    server = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    reason = _REASONS.get(HTTPStatus(status), Reason.UNREACHABLE if server else Reason.REJECTED)
+    causes = (body.get("details") or {}).get("causes") or ()
+    cause = next((str(c["reason"]) for c in causes if c.get("reason")), "")
+    message = redacted(str(body.get("message") or f"the API server answered {status}"))
+    wait = float(retry_after) if retry_after and retry_after.isdigit() else None
+    return ApiError(status, reason, message, cause=cause, retry_after=wait)
+
+
+def authenticated_session(
+    token: TokenFile, ca_file: Path, *, connections: int, base_url: str | None = None
+) -> aiohttp.ClientSession:
+    """A session that presents the token as it is in the file at each request."""
+
+    async def present(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        request.headers["Authorization"] = f"Bearer {token.read()}"
+        return await handler(request)
+
+    tls = ssl.create_default_context(cafile=str(ca_file))
+    return aiohttp.ClientSession(
+        base_url,
+        timeout=_TIMEOUT,
+        connector=aiohttp.TCPConnector(limit=connections, ssl=tls),
+        middlewares=(present,),
+    )
+
+
+class Kube:
+    """session: see `authenticated_session`. rate: requests per second."""
+
+    def __init__(self, session: aiohttp.ClientSession, *, rate: int) -> None:
+        self._bucket = TokenBucket(rate)
+        self._session = session
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def get(self, path: str) -> Json:
+        """One object as it is now (a quorum read). Raises ApiError; `absent` where there is none."""
+        return await self._send("GET", path)
+
+    async def list(self, path: str, *, selector: str = "") -> tuple[list[Json], str]:
+        """All objects, page by page, and the resourceVersion to watch from."""
+        items: list[Json] = []
+        query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
+        while True:
+            page = await self._send("GET", path, query=query)
+            items += page["items"]
+            more = page["metadata"].get("continue")
+            if not more:
+                return items, page["metadata"]["resourceVersion"]
+            query["continue"] = more
+
+    async def create(self, path: str, body: Mapping[str, Any]) -> Json:
+        """POST: never takes over what is there."""
+        return await self._send("POST", path, body=body)
+
+    async def replace(self, path: str, body: Mapping[str, Any]) -> Json:
+        """PUT: the whole object; body carries the resourceVersion that it replaces."""
+        return await self._send("PUT", path, body=body)
+
+    async def patch(self, path: str, body: Mapping[str, Any]) -> Json:
+        """A merge patch (RFC 7396)."""
+        return await self._send("PATCH", path, body=body, content_type=MERGE_PATCH)
+
+    async def delete(self, path: str, *, uid: str) -> Json:
+        """DELETE of just this object, and not of another one of that name."""
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        return await self._send("DELETE", path, body=options)
+
+    async def watch(
+        self, path: str, version: str, *, selector: str = ""
+    ) -> AsyncIterator[tuple[str, Json]]:
+        """(type, object) of every event after `version`, bookmarks included, until the server
+        ends the stream. Raises ApiError, `expired` where the version is too old."""
+        query = {
+            "watch": "1",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": "600",
+        } | ({"labelSelector": selector} if selector else {})
+        try:
+            async with self._session.get(
+                path, params=query, timeout=_WATCH_TIMEOUT, read_bufsize=_LONGEST_LINE
+            ) as response:
+                await _raise_for(response)
+                while line := await response.content.readuntil():
+                    yield _event(json.loads(line))
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            detail = f"the watch of {path} broke: {type(error).__name__}"
+            raise Failed(Reason.UNREACHABLE, detail) from error
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Json:
+        await self._bucket.take()
+        headers = {"Content-Type": content_type}
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        try:
+            async with self._session.request(
+                method, path, data=data, params=query, headers=headers
+            ) as response:
+                REQUESTS.labels("kubernetes", method, str(response.status)).inc()
+                await _raise_for(response)
+                answer: Json = json.loads(await response.read())
+                return answer
+        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
+            REQUESTS.labels("kubernetes", method, "error").inc()
+            raise Failed(
+                Reason.UNREACHABLE, f"the API server does not answer: {type(error).__name__}"
+            ) from error
+
+
+def _event(event: Json) -> tuple[str, Json]:
+    if event["type"] == "ERROR":
+        raise _api_error(event["object"].get("code", 500), event["object"], None)
+    return event["type"], event["object"]
+
+
+async def _raise_for(response: aiohttp.ClientResponse) -> None:
+    if response.status < HTTPStatus.BAD_REQUEST:
+        return
+    text = await response.read()
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = {}
+    status = body if isinstance(body, dict) and body.get("kind") == "Status" else {}
+    raise _api_error(response.status, status, response.headers.get("Retry-After"))

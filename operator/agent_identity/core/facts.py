@@ -1,0 +1,58 @@
+"""All that one decision about one identity rests on, gathered before anything is decided."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent_identity.api.v1alpha1 import Caller
+from agent_identity.core.identity import AgentClass, Identity, Namespace
+from agent_identity.core.resource import Observed, Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What the operator's settings say about the cluster."""
+
+    name: str
+    trust_domain: str
+    mesh_root_namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignPolicy:
+    """A mesh policy that is not ours and lets in more than ours, for these pods."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Another identity that holds the account that this one wants."""
+
+    name: str
+    deleting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """agent_class, namespace: None where there is none. observed: the Kubernetes objects that
+    carry the identity's label or one of its names. callers: every caller that its rules and its
+    class's name → SPIFFE principals of those who are there. pods: whether pods with the label run.
+    mesh_installed: whether the mesh's CRDs are served."""
+
+    cluster: Cluster
+    identity: Identity
+    agent_class: AgentClass | None
+    namespace: Namespace | None
+    observed: Mapping[Ref, Observed]
+    rival: Rival | None = None
+    callers: Mapping[Caller, tuple[str, ...]] | None = None
+    foreign_policies: tuple[ForeignPolicy, ...] = ()
+    pods: bool = False
+    mesh_installed: bool = True
+
+    def has(self, ref: Ref) -> bool:
+        """Whether the object is there and is this identity's own."""
+        seen = self.observed.get(ref)
+        return seen is not None and seen.is_owned_by(self.identity.meta.uid)

@@ -1,0 +1,161 @@
+"""Our objects, parsed once at the door into values that don't change.
+
+A spec that can't be parsed still makes an Identity (with `problem`): what it has must be taken
+away, and its status must say why.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pydantic
+
+from agent_identity.api import v1alpha1 as v
+from agent_identity.core.resource import Key, canonical
+
+Body = Mapping[str, Any]
+T = TypeVar("T", bound=v.Frozen)
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What we use of an object's metadata. Times are RFC 3339 as the API server wrote them."""
+
+    key: Key
+    uid: str
+    resource_version: str
+    generation: int
+    created: str
+    deleted: str
+    finalizers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An AgentIdentity. spec is None where it could not be parsed; then problem says why."""
+
+    meta: Meta
+    spec: v.AgentIdentitySpec | None
+    account: str
+    class_name: str
+    problem: str = ""
+    status: Body = field(default_factory=dict, compare=False, hash=False)
+
+    @property
+    def key(self) -> Key:
+        return self.meta.key
+
+    @property
+    def deleting(self) -> bool:
+        return bool(self.meta.deleted)
+
+    @property
+    def vault(self) -> v.VaultSpec | None:
+        return self.spec.vault if self.spec else None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentClass:
+    """An AgentIdentityClass. spec is None where it could not be parsed; then problem says why."""
+
+    meta: Meta
+    spec: v.AgentIdentityClassSpec | None
+    problem: str = ""
+    status: Body = field(default_factory=dict, compare=False, hash=False)
+
+    @property
+    def name(self) -> str:
+        return self.meta.key.name
+
+    @property
+    def deleting(self) -> bool:
+        return bool(self.meta.deleted)
+
+    @property
+    def has_mesh(self) -> bool:
+        return self.spec is not None and self.spec.mesh.type == "Istio"
+
+    @property
+    def vault(self) -> v.ClassVault | None:
+        return self.spec.vault if self.spec else None
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A namespace, as far as it decides anything."""
+
+    name: str
+    uid: str
+    labels: Mapping[str, str]
+    deleting: bool
+
+
+def _meta(body: Body) -> Meta:
+    metadata = body["metadata"]
+    return Meta(
+        key=Key(metadata.get("namespace", ""), metadata["name"]),
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        generation=metadata.get("generation", 0),
+        created=metadata.get("creationTimestamp") or "",
+        deleted=metadata.get("deletionTimestamp") or "",
+        finalizers=tuple(metadata.get("finalizers") or ()),
+    )
+
+
+def _first_error(error: pydantic.ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    path = ".".join(str(part) for part in ("spec", *first["loc"]))
+    return f"{path}: {first['msg']}"
+
+
+def _parsed(model: type[T], spec: object) -> tuple[T | None, str]:
+    try:
+        return model.model_validate_json(json.dumps(spec)), ""
+    except pydantic.ValidationError as error:
+        return None, _first_error(error)
+
+
+def parse_identity(body: Body) -> Identity:
+    """An AgentIdentity from the API server's object; never raises for what is in the spec."""
+    meta = _meta(body)
+    raw = body.get("spec") or {}
+    spec, problem = _parsed(v.AgentIdentitySpec, raw)
+    asked = (raw.get("serviceAccount") or {}).get("name")
+    return Identity(
+        meta=meta,
+        spec=spec,
+        account=asked if isinstance(asked, str) and asked else meta.key.name,
+        class_name=spec.class_name if spec else str(raw.get("className", "default")),
+        problem=problem,
+        status=body.get("status") or {},
+    )
+
+
+def parse_class(body: Body) -> AgentClass:
+    """An AgentIdentityClass from the API server's object; never raises for what is in the spec."""
+    spec, problem = _parsed(v.AgentIdentityClassSpec, body.get("spec") or {})
+    return AgentClass(meta=_meta(body), spec=spec, problem=problem, status=body.get("status") or {})
+
+
+def parse_namespace(body: Body) -> Namespace:
+    """A namespace from the API server's object."""
+    metadata = body["metadata"]
+    return Namespace(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        labels=metadata.get("labels") or {},
+        deleting=bool(metadata.get("deletionTimestamp")),
+    )
+
+
+def means_the_same(one: Identity | AgentClass, other: Identity | AgentClass, *, own: bool) -> bool:
+    """Whether nothing differs that a decision or a status rests on (all but the version). own:
+    finalizers and status are as we wrote them ourselves."""
+    left, right = one.meta, other.meta
+    if (left.uid, left.generation, left.deleted) != (right.uid, right.generation, right.deleted):
+        return False
+    return own or (
+        left.finalizers == right.finalizers and canonical(one.status) == canonical(other.status)
+    )

@@ -1,0 +1,85 @@
+"""Every derived name, made in one place. All are injective: two owners never get one name.
+
+`:` can't stand in an identity's name, and `_` in no Kubernetes name, so they separate.
+"""
+
+from agent_identity.api.v1alpha1 import AgentIdentityClassSpec, ClassVault
+from agent_identity.core.identity import Identity
+from agent_identity.core.resource import Kind, Ref
+
+
+def account_ref(identity: Identity) -> Ref:
+    return Ref(Kind.SERVICE_ACCOUNT, identity.key.namespace, identity.account)
+
+
+def policy_name(identity_name: str) -> str:
+    """Of an identity's PeerAuthentication and AuthorizationPolicy."""
+    return f"{_POLICY_PREFIX}{identity_name}"
+
+
+def binding_name(identity_name: str, cluster_role: str) -> str:
+    return f"agentidentity:{identity_name}:{cluster_role}"
+
+
+def vault_role(cluster: str, namespace: str, account: str) -> str:
+    return f"{cluster}_{namespace}_{account}"
+
+
+def vault_marker(cluster: str) -> str:
+    """The role that says which cluster a prefix belongs to; no identity's, as `__` shows."""
+    return f"{cluster}__marker"
+
+
+def vault_policy_prefix(cluster: str, class_name: str) -> str:
+    return f"agentid_{cluster}_{class_name}_"
+
+
+def vault_policy(cluster: str, class_name: str, policy: str) -> str:
+    return f"{vault_policy_prefix(cluster, class_name)}{policy}"
+
+
+def split_vault_role(cluster: str, role: str) -> tuple[str, str] | None:
+    """(namespace, account) of a role of ours; None for what is not, the marker included."""
+    parts = role.split("_")
+    if len(parts) != 3 or parts[0] != cluster or not parts[1] or not parts[2]:
+        return None
+    return parts[1], parts[2]
+
+
+def vault_home(vault: ClassVault) -> str:
+    """Where a class's roles live: one Vault, one namespace, one mount."""
+    return f"{vault.address}|{vault.namespace or ''}|{vault.agent_auth.mount}"
+
+
+def derived_refs(identity: Identity) -> tuple[Ref, ...]:
+    """Every Kubernetes object that the identity could own, whatever its class."""
+    namespace, name = identity.key.namespace, identity.key.name
+    rbac = identity.spec.rbac if identity.spec else None
+    roles = sorted(rbac.cluster_roles) if rbac else ()
+    return (
+        account_ref(identity),
+        Ref(Kind.PEER_AUTHENTICATION, namespace, policy_name(name)),
+        Ref(Kind.AUTHORIZATION_POLICY, namespace, policy_name(name)),
+        *(Ref(Kind.ROLE_BINDING, namespace, binding_name(name, role)) for role in roles),
+    )
+
+
+def owned_refs(identity: Identity, ceiling: AgentIdentityClassSpec) -> tuple[Ref, ...]:
+    """Every Kubernetes object that the identity owns with all it asks for."""
+    mesh = ceiling.mesh.type == "Istio"
+    return tuple(r for r in derived_refs(identity) if mesh or r.kind not in _MESH_KINDS)
+
+
+def identity_named_by(ref: Ref) -> str:
+    """The identity whose derived name an object has; empty for an account, whose name is chosen,
+    and for a name that is no identity's."""
+    if ref.kind in _MESH_KINDS and ref.name.startswith(_POLICY_PREFIX):
+        return ref.name.removeprefix(_POLICY_PREFIX)
+    parts = ref.name.split(":", 2)
+    if ref.kind == Kind.ROLE_BINDING and len(parts) == 3 and parts[0] == "agentidentity":
+        return parts[1]
+    return ""
+
+
+_POLICY_PREFIX = "agentidentity-"
+_MESH_KINDS = (Kind.PEER_AUTHENTICATION, Kind.AUTHORIZATION_POLICY)

@@ -1,0 +1,52 @@
+"""A live Kubernetes object as an `Observed`: a digest and the few facts that decide. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent_identity.core.ownership import controller_uid
+from agent_identity.core.resource import (
+    IDENTITY_LABEL,
+    MANAGED_BY,
+    MANAGER,
+    RETIRED_LABEL,
+    Kind,
+    Observed,
+    PolicyView,
+    Ref,
+    digest_of,
+)
+
+
+def observe_object(kind: Kind, body: Mapping[str, Any]) -> Observed:
+    """What is kept of a live object. Its body is not: thousands of them would fill the memory."""
+    metadata = body["metadata"]
+    labels = metadata.get("labels") or {}
+    return Observed(
+        ref=Ref(kind, metadata["namespace"], metadata["name"]),
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        digest=digest_of(kind, body),
+        created=metadata.get("creationTimestamp") or "",
+        labelled=labels.get(MANAGED_BY) == MANAGER,
+        identity=labels.get(IDENTITY_LABEL, ""),
+        owner_uid=controller_uid(metadata),
+        retired=labels.get(RETIRED_LABEL) == "true",
+        deleting=bool(metadata.get("deletionTimestamp")),
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        policy=_policy_view(kind, body.get("spec") or {}),
+    )
+
+
+def _policy_view(kind: Kind, spec: Mapping[str, Any]) -> PolicyView | None:
+    if kind == Kind.AUTHORIZATION_POLICY:
+        weakens = spec.get("action", "ALLOW") == "ALLOW" and bool(spec.get("rules"))
+    elif kind == Kind.PEER_AUTHENTICATION:
+        modes = [spec.get("mtls"), *(spec.get("portLevelMtls") or {}).values()]
+        weakens = any((m or {}).get("mode", "UNSET") != "STRICT" for m in modes)
+    else:
+        return None
+    selector = spec.get("selector")
+    labels = (selector or {}).get("matchLabels") or {}
+    targeted = bool(spec.get("targetRefs") or spec.get("targetRef"))
+    pairs = tuple(sorted((str(k), str(v)) for k, v in labels.items()))
+    return PolicyView(pairs or None, targeted, weakens)

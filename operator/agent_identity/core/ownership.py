@@ -1,0 +1,52 @@
+"""The marks on what is ours, written and read in one place."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent_identity.api.v1alpha1 import GROUP, VERSION
+from agent_identity.core.identity import Identity
+from agent_identity.core.resource import (
+    IDENTITY_LABEL,
+    MANAGED_BY,
+    MANAGER,
+    RETIRED_LABEL,
+    Key,
+    Ref,
+)
+
+Metadata = dict[str, Any]
+
+
+def owned_metadata(identity: Identity, ref: Ref, **more: Any) -> Metadata:
+    """Metadata of an object of this identity: our label, and its controller by UID."""
+    return {
+        "name": ref.name,
+        "namespace": ref.namespace,
+        "labels": {IDENTITY_LABEL: identity.key.name, MANAGED_BY: MANAGER},
+        "ownerReferences": [
+            {
+                "apiVersion": f"{GROUP}/{VERSION}",
+                "kind": "AgentIdentity",
+                "name": identity.key.name,
+                "uid": identity.meta.uid,
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ],
+        **more,
+    }
+
+
+def retired_metadata(key: Key, ref: Ref) -> Metadata:
+    """Metadata of a policy that outlives its identity: without an owner nothing collects it."""
+    labels = {IDENTITY_LABEL: key.name, MANAGED_BY: MANAGER, RETIRED_LABEL: "true"}
+    return {"name": ref.name, "namespace": ref.namespace, "labels": labels}
+
+
+def controller_uid(metadata: Mapping[str, Any]) -> str:
+    """UID of the AgentIdentity that controls an object; empty where none does."""
+    for owner in metadata.get("ownerReferences") or ():
+        ours = str(owner.get("apiVersion", "")).startswith(f"{GROUP}/")
+        if owner.get("controller") and ours and owner.get("kind") == "AgentIdentity":
+            return str(owner.get("uid", ""))
+    return ""

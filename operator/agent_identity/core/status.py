@@ -1,0 +1,95 @@
+"""What happened in, status out. Computed once, at the end; steps never touch it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent_identity.api.conditions import ConditionType, Reason
+from agent_identity.core.errors import Invalid, Problem
+from agent_identity.core.identity import AgentClass, Identity
+
+Status = dict[str, Any]
+_MESSAGE_LIMIT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one room, or one part of a class, has to say. problem None: in force, and then reason
+    and message are about that."""
+
+    condition: ConditionType
+    problem: Problem | None = None
+    reason: Reason = Reason.IN_PLACE
+    message: str = ""
+
+
+def overall(reports: Sequence[Report]) -> Problem | None:
+    """The problem that decides: one for the author first, else the first in the rooms' order."""
+    problems = [r.problem for r in reports if r.problem]
+    return next((p for p in problems if isinstance(p, Invalid)), problems[0] if problems else None)
+
+
+def conditions(
+    subject: Identity | AgentClass, reports: Sequence[Report], problem: Problem | None, now: str
+) -> list[Status]:
+    """Ready, Reconciling and Stalled (kstatus: the latter two are abnormal when True), and the
+    rooms'. A condition whose status did not change keeps its transition time."""
+    stalled = isinstance(problem, Invalid)
+    waits = problem is not None and not stalled
+    idle = Reason.DONE if problem is None else Reason.NOT_STALLED
+    rows = [
+        _row(
+            ConditionType.READY, problem is None, problem, Reason.IN_PLACE, _all_in_place(reports)
+        ),
+        _row(ConditionType.RECONCILING, waits, problem if waits else None, Reason.DONE, ""),
+        _row(ConditionType.STALLED, stalled, problem if stalled else None, idle, ""),
+    ]
+    rows += [_row(r.condition, r.problem is None, r.problem, r.reason, r.message) for r in reports]
+    before = {c.get("type"): c for c in subject.status.get("conditions") or ()}
+    return [_dated(row, before.get(row["type"]), subject.meta.generation, now) for row in rows]
+
+
+def _all_in_place(reports: Sequence[Report]) -> str:
+    return "; ".join(r.message for r in reports if r.message and r.reason != Reason.IN_PLACE)
+
+
+def _row(
+    kind: ConditionType, holds: bool, problem: Problem | None, reason: Reason, message: str
+) -> Status:
+    return {
+        "type": kind.value,
+        "status": "True" if holds else "False",
+        "reason": (problem.reason if problem else reason).value,
+        "message": (problem.message if problem else message)[:_MESSAGE_LIMIT],
+    }
+
+
+def _dated(row: Status, before: Mapping[str, Any] | None, generation: int, now: str) -> Status:
+    same = before is not None and before.get("status") == row["status"]
+    since = before.get("lastTransitionTime", now) if same and before else now
+    return row | {"observedGeneration": generation, "lastTransitionTime": since}
+
+
+def identity_status(
+    identity: Identity,
+    reports: Sequence[Report],
+    extra: Mapping[str, Any],
+    now: str,
+    problem: Problem | None = None,
+) -> Status:
+    """The whole status of an identity. extra: spiffeID and such, empty values left out. problem:
+    what decides over all rooms, else the rooms decide."""
+    decisive = problem or overall(reports)
+    return {
+        "observedGeneration": identity.meta.generation,
+        **{k: v for k, v in extra.items() if v},
+        "conditions": conditions(identity, reports, decisive, now),
+    }
+
+
+def class_status(agent_class: AgentClass, reports: Sequence[Report], now: str) -> Status:
+    """The whole status of a class."""
+    return {
+        "observedGeneration": agent_class.meta.generation,
+        "conditions": conditions(agent_class, reports, overall(reports), now),
+    }

@@ -1,0 +1,1 @@
+"""Room: the agent's ServiceAccount."""

@@ -1,0 +1,110 @@
+"""The one door of every room.
+
+A room's pure half (`Provider`) says what is to be; a `Backend` reads and writes it. Rooms of
+Kubernetes objects share the backend in `kube_backend.py`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agent_identity.api.conditions import ConditionType
+from agent_identity.core.checks import Standing
+from agent_identity.core.facts import Facts
+from agent_identity.core.identity import AgentClass
+from agent_identity.core.resource import Key, Kind, Observed, Ref, Resource
+from agent_identity.core.status import Report
+
+
+Wanted = Callable[[str, Key], bool]
+"""Whether a live, allowed identity wants what (namespace, account) has at this home."""
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """What a deletion that could not wait left behind. uid: of the ServiceAccount that is gone."""
+
+    uid: str
+    home: str
+    namespace: str
+    account: str
+
+
+class Provider(Protocol):
+    """The pure half of a room."""
+
+    room: str
+    condition: ConditionType | None
+    kinds: tuple[Kind, ...]
+
+    def asked(self, facts: Facts) -> bool:
+        """Whether the identity asks for what this room gives: else it has no condition."""
+        ...
+
+    def desired(self, facts: Facts, standing: Standing) -> tuple[Resource, ...]:
+        """All objects of this room that the identity is to have. Raises Waiting where it can't be
+        said yet; then nothing of the room is touched, but what the standing forbids."""
+        ...
+
+    def retired(self, key: Key) -> tuple[Resource, ...]:
+        """What stays when the identity is gone while its pods run on."""
+        ...
+
+    def report(self, facts: Facts) -> Report | None:
+        """What to say when everything desired is in place. None: no condition."""
+        ...
+
+    def extra(self, facts: Facts) -> Mapping[str, Any]:
+        """Status fields beside the conditions."""
+        ...
+
+
+class Backend(Protocol):
+    """The I/O half. All calls are idempotent and bounded by a timeout, and raise our errors."""
+
+    async def observe(self, facts: Facts) -> Mapping[Ref, Observed]:
+        """Everything of this identity that is there, not only what is wanted."""
+        ...
+
+    async def create(self, resource: Resource, facts: Facts) -> None:
+        """Make a new object; one that exists already is a Problem and stays as it is."""
+        ...
+
+    async def replace(self, resource: Resource, seen: Observed, facts: Facts) -> None:
+        """Make an object exactly as desired."""
+        ...
+
+    async def delete(self, seen: Observed, facts: Facts | None) -> bool:
+        """Take an object away. True: it was seen to be gone."""
+        ...
+
+    async def forget_account(self, account: Observed, facts: Facts | None) -> None:
+        """Take away what hangs on the account's UID, before the account goes for good."""
+        ...
+
+    def owed(self, account: Observed | None, facts: Facts | None) -> tuple[Debt, ...]:
+        """What must be recorded when `delete` or `forget_account` can't be waited for any more."""
+        ...
+
+
+class ClassRoom(Protocol):
+    """What a class as a whole needs of a backend. All calls raise our errors."""
+
+    condition: ConditionType
+
+    def asked(self, agent_class: AgentClass) -> bool:
+        """Whether the class has this part."""
+        ...
+
+    async def serve(self, agent_class: AgentClass, wanted: Wanted) -> Report:
+        """Keep the class's own things in place, and sweep what nobody wants."""
+        ...
+
+    async def leave(self, agent_class: AgentClass, accounts: Iterable[Key]) -> None:
+        """Take the class's own things away. Raises Waiting while one of these (namespace,
+        account) still has something there."""
+        ...
+
+    async def pay(self, agent_class: AgentClass, debt: Debt) -> bool:
+        """Take away what a deleted identity left behind. False: it is owed to another backend."""
+        ...

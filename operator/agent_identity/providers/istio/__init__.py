@@ -1,0 +1,1 @@
+"""Room: who may call the agent, enforced by Istio."""

@@ -1,0 +1,167 @@
+"""PeerAuthentication and AuthorizationPolicy of one agent (security.istio.io/v1).
+
+Two rules keep a policy from ever meaning more than it says. A rule whose callers are all missing
+is dropped: an empty `from` would let everybody in, plaintext included. A policy without rules
+stays: it lets nobody in, while no policy would let everybody in.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from agent_identity.api.conditions import ConditionType, Reason
+from agent_identity.api.v1alpha1 import Rule
+from agent_identity.core.checks import Standing
+from agent_identity.core.errors import Waiting
+from agent_identity.core.facts import Facts
+from agent_identity.core.names import policy_name
+from agent_identity.core.ownership import owned_metadata, retired_metadata
+from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Ref, Resource, canonical
+from agent_identity.core.status import Report
+
+API_VERSION = "security.istio.io/v1"
+_SHOWN = 16
+
+
+CONDITION = ConditionType.INBOUND
+
+
+class IstioRoom:
+    """Pure half of the room; see providers.contract."""
+
+    room = "istio"
+    condition: ConditionType | None = CONDITION
+    kinds = (Kind.PEER_AUTHENTICATION, Kind.AUTHORIZATION_POLICY)
+
+    def asked(self, facts: Facts) -> bool:
+        return facts.agent_class is None or facts.agent_class.has_mesh
+
+    def desired(self, facts: Facts, standing: Standing) -> tuple[Resource, ...]:
+        granted = standing is Standing.GRANTED
+        if granted and (not self.asked(facts) or _is_shadow(facts)):
+            return ()
+        if granted and not facts.mesh_installed:
+            detail = "the API server does not serve security.istio.io/v1"
+            raise Waiting(Reason.MESH_NOT_INSTALLED, detail)
+        if not granted and not any(facts.has(ref) for ref in _refs(facts.identity.key)):
+            return ()
+        return _policies(facts, policy_rules(facts) if granted else [])
+
+    def retired(self, key: Key) -> tuple[Resource, ...]:
+        return tuple(
+            Resource(ref, _body(ref, retired_metadata(key, ref), key.name, []), self.room)
+            for ref in _refs(key)
+        )
+
+    def report(self, facts: Facts) -> Report:
+        if _is_shadow(facts):
+            detail = "enforcement is Shadow: nothing is written, anybody may call"
+            return Report(CONDITION, reason=Reason.SHADOW, message=detail)
+        if facts.foreign_policies:
+            return Report(CONDITION, problem=_weakened(facts))
+        missing = sorted({_shown(c, facts) for c, found in _callers(facts) if not found})
+        if missing:
+            detail = f"in force; named and not there: {_listed(missing)}"
+            return Report(CONDITION, reason=Reason.CALLERS_MISSING, message=detail)
+        return Report(CONDITION)
+
+    def extra(self, facts: Facts) -> Mapping[str, Any]:
+        if not _is_shadow(facts) or not self.asked(facts):
+            return {}
+        shown = _policies(facts, policy_rules(facts))
+        return {
+            "wouldWrite": [f"{r.ref} {canonical(r.body['spec']).decode()}"[:1024] for r in shown]
+        }
+
+
+def policy_rules(facts: Facts) -> list[dict[str, Any]]:
+    """Rules of the AuthorizationPolicy: the class's and the identity's, in the order of names,
+    without those whose callers are all missing."""
+    return [
+        istio_rule(rule, principals)
+        for rule in _rules(facts)
+        if (principals := _principals(rule, facts))
+    ]
+
+
+def istio_rule(rule: Rule, principals: list[str]) -> dict[str, Any]:
+    """One rule. principals: at least one; five parts each, no wildcard, no scheme (Istio,
+    AuthorizationPolicy, "Source"). ports are always written: with HTTP fields alone a rule would
+    say nothing about another port."""
+    if not principals or any(len(p.split("/")) != 5 or "*" in p for p in principals):
+        raise ValueError("a rule needs exact principals")
+    operation: dict[str, Any] = {"ports": [str(port) for port in sorted(rule.ports)]}
+    if rule.http:
+        operation |= {"methods": sorted(rule.http.methods), "paths": sorted(rule.http.paths)}
+    if rule.grpc:
+        calls = [(s, m) for s in rule.grpc.services for m in rule.grpc.methods]
+        operation |= {"methods": ["POST"], "paths": sorted(f"/{s}/{m}" for s, m in calls)}
+    return {"from": [{"source": {"principals": principals}}], "to": [{"operation": operation}]}
+
+
+def _rules(facts: Facts) -> list[Rule]:
+    inbound = facts.identity.spec.inbound if facts.identity.spec else None
+    spec = facts.agent_class.spec if facts.agent_class else None
+    baseline = spec.inbound.rules if spec and spec.inbound else None
+    own = inbound.rules if inbound else None
+    return [*_by_name(baseline), *_by_name(own)]
+
+
+def _by_name(rules: Iterable[Rule] | None) -> list[Rule]:
+    return sorted(rules or (), key=lambda r: r.name)
+
+
+def _callers(facts: Facts) -> list[tuple[Any, tuple[str, ...]]]:
+    known = facts.callers or {}
+    return [(c, known.get(c, ())) for rule in _rules(facts) for c in rule.from_]
+
+
+def _principals(rule: Rule, facts: Facts) -> list[str]:
+    known = facts.callers or {}
+    return sorted({p for caller in rule.from_ for p in known.get(caller, ())})
+
+
+def _policies(facts: Facts, rules: list[dict[str, Any]]) -> tuple[Resource, ...]:
+    identity = facts.identity
+    return tuple(
+        Resource(ref, _body(ref, owned_metadata(identity, ref), identity.key.name, rules), "istio")
+        for ref in _refs(identity.key)
+    )
+
+
+def _refs(key: Key) -> tuple[Ref, Ref]:
+    name = policy_name(key.name)
+    return (
+        Ref(Kind.PEER_AUTHENTICATION, key.namespace, name),
+        Ref(Kind.AUTHORIZATION_POLICY, key.namespace, name),
+    )
+
+
+def _body(
+    ref: Ref, metadata: dict[str, Any], identity: str, rules: list[dict[str, Any]]
+) -> dict[str, Any]:
+    spec: dict[str, Any] = {"selector": {"matchLabels": {IDENTITY_LABEL: identity}}}
+    if ref.kind == Kind.PEER_AUTHENTICATION:
+        spec["mtls"] = {"mode": "STRICT"}
+    else:
+        spec |= {"action": "ALLOW"} | ({"rules": rules} if rules else {})
+    return {"apiVersion": API_VERSION, "kind": ref.kind.value, "metadata": metadata, "spec": spec}
+
+
+def _is_shadow(facts: Facts) -> bool:
+    inbound = facts.identity.spec.inbound if facts.identity.spec else None
+    return inbound is not None and inbound.enforcement == "Shadow"
+
+
+def _weakened(facts: Facts) -> Waiting:
+    names = sorted(f"{p.kind} {p.namespace}/{p.name}" for p in facts.foreign_policies)
+    return Waiting(Reason.FOREIGN_POLICY, f"in force, but weakened by {_listed(names)}")
+
+
+def _shown(caller: Any, facts: Facts) -> str:
+    namespace = caller.namespace or facts.identity.key.namespace
+    return f"{caller.kind} {namespace}/{caller.name or '*'}"
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

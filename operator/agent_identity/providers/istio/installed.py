@@ -1,0 +1,34 @@
+"""For a class: whether the mesh's CRDs are there."""
+
+from collections.abc import Callable, Iterable
+
+from agent_identity.api.conditions import ConditionType, Reason
+from agent_identity.core.errors import Waiting
+from agent_identity.core.identity import AgentClass
+from agent_identity.core.resource import Key
+from agent_identity.core.status import Report
+from agent_identity.providers.contract import Debt, Wanted
+
+
+class MeshInstalled:
+    """installed: whether the API server serves the mesh's kinds. See providers.contract."""
+
+    condition = ConditionType.MESH
+
+    def __init__(self, installed: Callable[[], bool]) -> None:
+        self._installed = installed
+
+    def asked(self, agent_class: AgentClass) -> bool:
+        return agent_class.has_mesh
+
+    async def serve(self, agent_class: AgentClass, wanted: Wanted) -> Report:
+        if not self._installed():
+            detail = "the API server does not serve security.istio.io/v1: install Istio's CRDs"
+            raise Waiting(Reason.MESH_NOT_INSTALLED, detail)
+        return Report(self.condition)
+
+    async def leave(self, agent_class: AgentClass, accounts: Iterable[Key]) -> None:
+        """A class has nothing of its own in the mesh."""
+
+    async def pay(self, agent_class: AgentClass, debt: Debt) -> bool:
+        return False

@@ -1,0 +1,124 @@
+"""The one backend of all rooms whose objects are Kubernetes objects.
+
+Nothing is adopted: what is made is POSTed, and what differs is replaced as a whole by a PUT of the
+version that was seen. What the API server answers goes into the cache at once, so that the next
+decision does not wait for the watch.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agent_identity.api.conditions import Reason
+from agent_identity.clients.kube import OWNED, ApiError, Kube
+from agent_identity.core.errors import Failed
+from agent_identity.core.facts import Facts
+from agent_identity.core.resource import Kind, Observed, Ref, Resource
+from agent_identity.providers.contract import Debt
+
+Remember = Callable[[Kind, Mapping[str, Any]], None]
+Forget = Callable[[Ref, str], None]
+_SOON = 0.05
+
+
+class KubeBackend:
+    """remember, forget: put what was written, or seen to be gone, into the cache of the engine."""
+
+    def __init__(self, kube: Kube, *, remember: Remember, forget: Forget) -> None:
+        self._kube = kube
+        self._remember = remember
+        self._forget = forget
+
+    async def observe(self, facts: Facts) -> Mapping[Ref, Observed]:
+        uid = facts.identity.meta.uid
+        return {
+            ref: seen
+            for ref, seen in facts.observed.items()
+            if seen.is_owned_by(uid) or seen.is_retired_policy
+        }
+
+    async def create(self, resource: Resource, facts: Facts) -> None:
+        ref = resource.ref
+        try:
+            body = await self._kube.create(OWNED[ref.kind].path(ref.namespace), resource.body)
+        except ApiError as error:
+            if not error.conflict:
+                raise
+            await self._look_again(ref)
+            raise _seen_late(ref) from error
+        self._remember(ref.kind, body)
+
+    async def replace(self, resource: Resource, seen: Observed, facts: Facts) -> None:
+        metadata = dict(resource.body["metadata"])
+        metadata |= {"resourceVersion": seen.resource_version, "uid": seen.uid}
+        await self._put(seen.ref, {**resource.body, "metadata": metadata})
+
+    async def delete(self, seen: Observed, facts: Facts | None) -> bool:
+        path = _path(seen.ref)
+        try:
+            answer = await self._kube.delete(path, uid=seen.uid)
+        except ApiError as error:
+            if error.conflict:
+                await self._look_again(seen.ref)
+            if not error.absent:
+                raise
+            self._forget(seen.ref, seen.uid)
+            return True
+        if answer.get("kind") == "Status" or not _held(answer):
+            self._forget(seen.ref, seen.uid)
+            return True
+        self._remember(seen.ref.kind, answer)
+        return False
+
+    async def release(self, seen: Observed) -> bool:
+        """Take every finalizer off, a binding's subjects too, and delete it if nobody has. True:
+        it was seen to be gone."""
+        body = await self._look_again(seen.ref)
+        if body is None or body["metadata"]["uid"] != seen.uid:
+            return True
+        body["metadata"].pop("finalizers", None)
+        if seen.ref.kind == Kind.ROLE_BINDING:
+            body["subjects"] = []
+        await self._put(seen.ref, body)
+        if not body["metadata"].get("deletionTimestamp"):
+            return await self.delete(seen, None)
+        return await self._look_again(seen.ref) is None
+
+    async def forget_account(self, account: Observed, facts: Facts | None) -> None:
+        """Nothing in the cluster outlives an account."""
+
+    def owed(self, account: Observed | None, facts: Facts | None) -> tuple[Debt, ...]:
+        return ()
+
+    async def _put(self, ref: Ref, body: Mapping[str, Any]) -> None:
+        try:
+            answer = await self._kube.replace(_path(ref), body)
+        except ApiError as error:
+            if not (error.conflict or error.absent):
+                raise
+            await self._look_again(ref)
+            raise _seen_late(ref) from error
+        self._remember(ref.kind, answer)
+
+    async def _look_again(self, ref: Ref) -> dict[str, Any] | None:
+        try:
+            body = await self._kube.get(_path(ref))
+        except ApiError as error:
+            if not error.absent:
+                raise
+            self._forget(ref, "")
+            return None
+        self._remember(ref.kind, body)
+        return body
+
+
+def _path(ref: Ref) -> str:
+    return OWNED[ref.kind].path(ref.namespace, ref.name)
+
+
+def _held(answer: Mapping[str, Any]) -> bool:
+    metadata = answer.get("metadata") or {}
+    return bool(metadata.get("finalizers")) or not metadata.get("deletionTimestamp")
+
+
+def _seen_late(ref: Ref) -> Failed:
+    return Failed(Reason.BUSY, f"{ref} has changed meanwhile", retry_after=_SOON)

@@ -1,0 +1,1 @@
+"""Room: secrets from Vault or OpenBao."""

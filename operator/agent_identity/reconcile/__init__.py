@@ -1,0 +1,1 @@
+"""The engine: event → parse → desired → observe → plan → apply → status. Knows no room."""

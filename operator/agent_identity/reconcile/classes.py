@@ -1,0 +1,159 @@
+"""A class as a whole: what it stands on, whether that is there, and its end."""
+
+from collections.abc import Sequence
+
+from agent_identity.api.conditions import ConditionType, Reason
+from agent_identity.clients.events import EventWriter
+from agent_identity.clients.kube import CLASSES, ApiError, Kube
+from agent_identity.core.errors import Failed, Invalid, Problem
+from agent_identity.core.identity import AgentClass
+from agent_identity.core.names import vault_home
+from agent_identity.core.resource import CLEANUP_FINALIZER, canonical
+from agent_identity.core.status import Report, Status, class_status, overall
+from agent_identity.providers.contract import ClassRoom
+from agent_identity.reconcile.debts import Ledger
+from agent_identity.reconcile.world import Enqueue, World
+from agent_identity.telemetry import log, now
+
+
+class ClassPipeline:
+    """enqueue: makes a key due."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        kube: Kube,
+        rooms: Sequence[ClassRoom],
+        ledger: Ledger,
+        events: EventWriter,
+        enqueue: Enqueue,
+    ) -> None:
+        self._world = world
+        self._kube = kube
+        self._rooms = rooms
+        self._ledger = ledger
+        self._events = events
+        self._enqueue = enqueue
+        self._told: dict[str, tuple[str, ...]] = {}
+
+    async def reconcile(self, agent_class: AgentClass) -> Problem | None:
+        """Serve the class, say how it stands, and wake its identities when that has changed."""
+        if agent_class.deleting:
+            return await self._end(agent_class)
+        if agent_class.spec is None:
+            return await self._refuse(agent_class)
+        agent_class = await self._with_finalizer(agent_class)
+        reports = [await self._serve(room, agent_class) for room in self._asked(agent_class)]
+        await self._pay(agent_class, reports)
+        await self._write_status(agent_class, class_status(agent_class, reports, now()))
+        self._wake(agent_class, reports)
+        return overall(reports)
+
+    def _asked(self, agent_class: AgentClass) -> list[ClassRoom]:
+        return [room for room in self._rooms if room.asked(agent_class)]
+
+    async def _serve(self, room: ClassRoom, agent_class: AgentClass) -> Report:
+        try:
+            return await room.serve(agent_class, self._world.wants_vault)
+        except Problem as problem:
+            return Report(room.condition, problem=problem)
+
+    def _wake(self, agent_class: AgentClass, reports: Sequence[Report]) -> None:
+        """Its identities look at how their class stands; at rest nobody is woken."""
+        stand = tuple(f"{r.condition}{r.problem}" for r in reports)
+        if self._told.get(agent_class.name) == stand:
+            return
+        self._told[agent_class.name] = stand
+        for key in self._world.identities_of_class(agent_class.name):
+            self._enqueue(key)
+
+    async def _pay(self, agent_class: AgentClass, reports: Sequence[Report]) -> None:
+        """What is owed to this class's backend, once that answers."""
+        vault = agent_class.vault
+        if vault is None or any(r.problem for r in reports if r.condition == ConditionType.VAULT):
+            return
+        for debt in self._ledger.owed_to(vault_home(vault)):
+            for room in self._asked(agent_class):
+                try:
+                    if await room.pay(agent_class, debt):
+                        await self._ledger.strike(debt)
+                        break
+                except Failed as failure:
+                    log.warning("still owing: %s", failure.message)
+                    return
+
+    async def _refuse(self, agent_class: AgentClass) -> Problem:
+        problem = Invalid(Reason.INVALID_SPEC, agent_class.problem)
+        report = Report(ConditionType.READY, problem=problem)
+        status = class_status(agent_class, [report], now())
+        status["conditions"] = status["conditions"][:3]
+        await self._write_status(agent_class, status)
+        return problem
+
+    async def _with_finalizer(self, agent_class: AgentClass) -> AgentClass:
+        """A class with a Vault is held until its roles are gone: without it nobody could log in
+        to take them away."""
+        if agent_class.vault is None or CLEANUP_FINALIZER in agent_class.meta.finalizers:
+            return agent_class
+        await self._set_finalizers(agent_class, (*agent_class.meta.finalizers, CLEANUP_FINALIZER))
+        return self._world.classes.get(agent_class.name, agent_class)
+
+    async def _set_finalizers(self, agent_class: AgentClass, finalizers: Sequence[str]) -> None:
+        metadata = {
+            "uid": agent_class.meta.uid,
+            "resourceVersion": agent_class.meta.resource_version,
+            "finalizers": list(finalizers),
+        }
+        try:
+            body = await self._kube.patch(
+                CLASSES.path(name=agent_class.name), {"metadata": metadata}
+            )
+        except ApiError as error:
+            if error.conflict:
+                raise Failed(Reason.BUSY, "changed meanwhile", retry_after=0.1) from error
+            if not error.absent:
+                raise
+            return
+        self._world.see_class(body, own=True)
+
+    async def _end(self, agent_class: AgentClass) -> Problem | None:
+        if CLEANUP_FINALIZER not in agent_class.meta.finalizers:
+            return None
+        try:
+            await self._leave(agent_class)
+        except Problem as problem:
+            report = [Report(r.condition, problem=problem) for r in self._asked(agent_class)]
+            await self._write_status(agent_class, class_status(agent_class, report, now()))
+            return problem
+        rest = [f for f in agent_class.meta.finalizers if f != CLEANUP_FINALIZER]
+        current = self._world.classes.get(agent_class.name, agent_class)
+        await self._set_finalizers(current, rest)
+        return None
+
+    async def _leave(self, agent_class: AgentClass) -> None:
+        if agent_class.vault and self._ledger.owed_to(vault_home(agent_class.vault)):
+            for room in self._asked(agent_class):
+                await room.serve(agent_class, self._world.wants_vault)
+            await self._pay(agent_class, [])
+        accounts = self._world.accounts_of_class(agent_class.name)
+        for room in self._asked(agent_class):
+            await room.leave(agent_class, accounts)
+
+    async def _write_status(self, agent_class: AgentClass, status: Status) -> None:
+        if canonical(agent_class.status) == canonical(status):
+            return
+        ready = next(c for c in status["conditions"] if c["type"] == ConditionType.READY)
+        if ready["status"] == "False":
+            self._events.tell(agent_class, ready["reason"], ready["message"], warning=True)
+        gone = {k: None for k in agent_class.status if k not in status}
+        body = {"metadata": {"uid": agent_class.meta.uid}, "status": {**gone, **status}}
+        try:
+            answer = await self._kube.patch(
+                CLASSES.path(name=agent_class.name, subresource="status"), body
+            )
+        except ApiError as error:
+            if not (error.absent or error.conflict):
+                raise
+            return
+        self._world.see_class(answer, own=True)

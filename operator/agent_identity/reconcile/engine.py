@@ -1,0 +1,261 @@
+"""Puts the engine together and runs it: informers, workers, resync, and what health means."""
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agent_identity.clients.events import EventWriter
+from agent_identity.clients.kube import CLASSES, IDENTITIES, NAMESPACES, OWNED, PODS, Kube
+from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
+from agent_identity.core.identity import Namespace, parse_namespace
+from agent_identity.core.observed import observe_object
+from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Observed, Ref
+from agent_identity.providers.kube_backend import KubeBackend
+from agent_identity.reconcile.classes import ClassPipeline
+from agent_identity.reconcile.debts import Ledger
+from agent_identity.reconcile.informer import Informer
+from agent_identity.reconcile.pipeline import WAITING_SECONDS, Pipeline
+from agent_identity.reconcile.queue import WorkQueue
+from agent_identity.reconcile.revoke import Revoker
+from agent_identity.reconcile.world import MESH_KINDS, Pod, World
+from agent_identity.telemetry import CONDITIONS, CONTEXT, DURATION, QUEUE_AGE, QUEUE_DEPTH
+from agent_identity.telemetry import RECONCILES, log
+
+_SILENT_SECONDS = 180.0
+_STUCK_SECONDS = 120.0
+
+
+class Informers:
+    """The engine's own watches, beside those of our kinds."""
+
+    def __init__(self, kube: Kube, world: World) -> None:
+        self.namespaces: Informer[Namespace] = Informer(
+            kube, NAMESPACES, parse=parse_namespace, changed=world.namespace_changed
+        )
+        self.pods: Informer[Pod] = Informer(
+            kube, PODS, parse=_parse_pod, changed=world.pod_changed, selector=IDENTITY_LABEL
+        )
+        self.owned: dict[Kind, Informer[Observed]] = {
+            kind: Informer(kube, api, parse=_observer(kind), changed=world.object_changed)
+            for kind, api in OWNED.items()
+        }
+
+    @property
+    def all(self) -> list[Informer[Any]]:
+        return [self.namespaces, self.pods, *self.owned.values()]
+
+    def mesh_installed(self) -> bool:
+        return all(self.owned[kind].installed for kind in MESH_KINDS)
+
+    def remember(self, kind: Kind, body: Mapping[str, Any]) -> None:
+        self.owned[kind].remember(body)
+
+    def forget(self, ref: Ref, uid: str) -> None:
+        """uid: of the object that is gone; empty for whichever had the name."""
+        key = Key(ref.namespace, ref.name)
+        seen = self.owned[ref.kind].items.get(key)
+        if seen and uid in ("", seen.uid):
+            self.owned[ref.kind].forget(key)
+
+
+def _parse_pod(body: Mapping[str, Any]) -> Pod:
+    metadata = body["metadata"]
+    return Pod(metadata["namespace"], metadata["name"], metadata.get("labels") or {})
+
+
+def _observer(kind: Kind) -> Callable[[Mapping[str, Any]], Observed]:
+    return lambda body: observe_object(kind, body)
+
+
+class Engine:
+    """Workers that take keys from the queue, and loops that put them in."""
+
+    def __init__(
+        self,
+        *,
+        kube: Kube,
+        world: World,
+        queue: WorkQueue,
+        informers: Informers,
+        pipeline: Pipeline,
+        revoker: Revoker,
+        classes: ClassPipeline,
+        ledger: Ledger,
+        events: EventWriter,
+        workers: int,
+        resync_seconds: float,
+    ) -> None:
+        self._kube = kube
+        self._world = world
+        self._queue = queue
+        self._informers = informers
+        self._pipeline = pipeline
+        self._revoker = revoker
+        self._classes = classes
+        self._ledger = ledger
+        self._events = events
+        self._workers = workers
+        self._period = resync_seconds
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """For ever; ends only by an error, and then the process must."""
+        async with asyncio.TaskGroup() as tasks:
+            for informer in self._informers.all:
+                tasks.create_task(informer.run())
+            tasks.create_task(self._events.run())
+            await self._know_everything()
+            for _ in range(self._workers):
+                tasks.create_task(self._work())
+            tasks.create_task(self._resync())
+            tasks.create_task(self._watch_mesh())
+            self.ready.set()
+
+    async def _know_everything(self) -> None:
+        """Nothing is decided on half of the facts: a caller not yet seen would look missing."""
+        await asyncio.gather(*(i.synced.wait() for i in self._informers.all))
+        await self._persist(self._ledger.load)
+        await self._persist(self._list_ours)
+        await asyncio.gather(*(self._one(c.meta.key) for c in self._world.classes.values()))
+
+    async def _persist(self, step: Callable[[], Any]) -> None:
+        while True:
+            try:
+                await step()
+                return
+            except Failed as failure:
+                log.warning("start: %s", failure.message)
+                await asyncio.sleep(random.uniform(0.5, 1.5))
+
+    async def _list_ours(self) -> None:
+        """Our own objects as they are; what is no longer there is forgotten."""
+        classes, _ = await self._kube.list(CLASSES.path())
+        for body in classes:
+            self._world.see_class(body)
+        known = dict(self._world.identities)
+        identities, version = await self._kube.list(IDENTITIES.path())
+        for body in identities:
+            self._world.see_identity(body)
+        there = {b["metadata"]["uid"] for b in identities}
+        for key, identity in known.items():
+            old = int(identity.meta.resource_version) <= int(version)
+            if identity.meta.uid not in there and old:
+                self._world.lose_identity(key, identity.meta.uid)
+        names = {b["metadata"]["name"] for b in classes}
+        for name in [n for n in self._world.classes if n not in names]:
+            self._world.lose_class(name)
+
+    async def _resync(self) -> None:
+        """Everything once a period, each key at its own moment of it."""
+        while True:
+            for key in self._all_keys():
+                self._queue.add(key, random.Random(str(key)).random() * self._period)
+            self._count_conditions()
+            await asyncio.sleep(self._period)
+            try:
+                await self._list_ours()
+            except Failed as failure:
+                log.warning("resync: %s", failure.message)
+
+    def _all_keys(self) -> list[Key]:
+        classes = [c.meta.key for c in self._world.classes.values()]
+        orphans = {Key(r.namespace, o.identity) for r, o in self._world.owned.items() if o.labelled}
+        return [*classes, *(set(self._world.identities) | orphans)]
+
+    def _count_conditions(self) -> None:
+        CONDITIONS.clear()
+        for identity in self._world.identities.values():
+            for row in identity.status.get("conditions") or ():
+                CONDITIONS.labels(row["type"], row["status"], row["reason"]).inc()
+
+    async def _watch_mesh(self) -> None:
+        """The mesh's CRDs come and go without an event that concerns an identity."""
+        before = self._informers.mesh_installed()
+        while True:
+            await asyncio.sleep(1)
+            QUEUE_DEPTH.set(self._queue.depth)
+            QUEUE_AGE.set(self._queue.oldest)
+            after = self._informers.mesh_installed()
+            if after != before:
+                before = after
+                for key in self._all_keys():
+                    self._queue.add(key)
+
+    # --- workers
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            try:
+                await self._one(key)
+            finally:
+                self._queue.done(key)
+
+    async def _one(self, key: Key) -> None:
+        """One reconcile, and when to look again. Nothing that happens here ends a worker."""
+        kind = "identity" if key.namespace else "class"
+        CONTEXT.set({"kind": kind, "namespace": key.namespace, "name": key.name})
+        started = time.monotonic()
+        try:
+            problem = await self._reconcile(key)
+        except Problem as raised:
+            problem = raised
+        except Exception:
+            log.exception("this is a bug")
+            self._queue.back_off(key)
+            RECONCILES.labels(kind, "bug").inc()
+            return
+        DURATION.labels(kind).observe(time.monotonic() - started)
+        RECONCILES.labels(kind, type(problem).__name__.lower() if problem else "done").inc()
+        self._look_again(key, problem)
+
+    async def _reconcile(self, key: Key) -> Problem | None:
+        if not key.namespace:
+            agent_class = self._world.classes.get(key.name)
+            return await self._classes.reconcile(agent_class) if agent_class else None
+        facts = self._world.facts(key)
+        if facts is None:
+            return await self._revoker.sweep(key)
+        meta = facts.identity.meta
+        reconcile_id = uuid.uuid4().hex[:12]
+        CONTEXT.set(
+            CONTEXT.get() | {"uid": meta.uid, "generation": meta.generation, "id": reconcile_id}
+        )
+        if facts.identity.deleting:
+            return await self._revoker.revoke(facts)
+        return await self._pipeline.reconcile(facts)
+
+    def _look_again(self, key: Key, problem: Problem | None) -> None:
+        if problem is None or isinstance(problem, Invalid):
+            self._queue.succeeded(key)
+            return
+        if isinstance(problem, Waiting):
+            self._queue.succeeded(key)
+            self._queue.add(key, WAITING_SECONDS * random.uniform(0.75, 1.25))
+            return
+        log.info("%s: %s", problem.reason, problem.message)
+        wait = problem.retry_after if isinstance(problem, Failed) else None
+        self._queue.back_off(key, wait)
+        self._suspect_class(key)
+
+    def _suspect_class(self, key: Key) -> None:
+        """A backend that fails one identity may fail its whole class: its status should say so."""
+        identity = self._world.identities.get(key)
+        agent_class = self._world.classes.get(identity.class_name) if identity else None
+        if agent_class and agent_class.vault:
+            self._queue.add(agent_class.meta.key, 1.0)
+
+    # --- health
+
+    def sick(self) -> str:
+        """Why the process should be started anew; empty while it is well."""
+        now = time.monotonic()
+        for informer in self._informers.all:
+            if now - informer.heard_at > _SILENT_SECONDS:
+                return "a watch has been silent for too long"
+        if self._queue.oldest > _STUCK_SECONDS:
+            return "the queue does not move"
+        return ""

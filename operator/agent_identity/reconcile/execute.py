@@ -1,0 +1,147 @@
+"""Carries a plan out: taking away first, giving last, one room's failure never another's."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from agent_identity.api.conditions import Reason
+from agent_identity.core.errors import Failed, Problem, Waiting
+from agent_identity.core.facts import Facts
+from agent_identity.core.plan import Action, Plan, Verb
+from agent_identity.core.resource import Kind, Observed, Ref, Stage
+from agent_identity.providers.contract import Backend, Debt
+from agent_identity.providers.kube_backend import KubeBackend
+from agent_identity.telemetry import log
+
+Owe = Callable[[tuple[Debt, ...]], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """problems: room → its first problem. done: what was written. held: not yet gone."""
+
+    problems: dict[str, Problem] = field(default_factory=dict)
+    done: list[Action] = field(default_factory=list)
+    held: list[Ref] = field(default_factory=list)
+
+    def note(self, room: str, problem: Problem) -> None:
+        self.problems.setdefault(room, problem)
+
+
+class Executor:
+    """others: backends by kind, beside the one for Kubernetes objects."""
+
+    def __init__(self, kube: KubeBackend, others: Mapping[Kind, Backend]) -> None:
+        self._kube = kube
+        self._others = others
+
+    def backend(self, kind: Kind) -> Backend:
+        return self._others.get(kind, self._kube)
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        return (self._kube, *self._others.values())
+
+    async def observe(
+        self, facts: Facts, outcome: Outcome, rooms: Mapping[Kind, str]
+    ) -> dict[Ref, Observed]:
+        """What is there at every backend; one that does not answer is its own room's problem."""
+        observed = dict(await self._kube.observe(facts))
+        for kind, backend in self._others.items():
+            try:
+                observed |= await backend.observe(facts)
+            except Problem as problem:
+                outcome.note(rooms[kind], problem)
+        return observed
+
+    async def take(
+        self,
+        actions: Iterable[Action],
+        facts: Facts | None,
+        outcome: Outcome,
+        owe: Owe | None = None,
+    ) -> None:
+        """One after the other, top stage first. owe: what can't be waited for is recorded there
+        instead of being a problem."""
+        for action in actions:
+            try:
+                await self._take_one(action, facts, outcome, owe)
+            except Problem as problem:
+                outcome.note(action.room, problem)
+
+    async def _take_one(
+        self, action: Action, facts: Facts | None, outcome: Outcome, owe: Owe | None
+    ) -> None:
+        seen = action.seen
+        if seen is None:
+            return
+        if seen.ref.kind == Kind.SERVICE_ACCOUNT:
+            gone = await self._take_account(seen, facts, owe)
+        elif action.verb is Verb.RELEASE:
+            gone = await self._kube.release(seen)
+        else:
+            gone = await self._delete(seen, facts, owe)
+        outcome.done.append(action)
+        if not gone:
+            outcome.held.append(seen.ref)
+
+    async def _delete(self, seen: Observed, facts: Facts | None, owe: Owe | None) -> bool:
+        backend = self.backend(seen.ref.kind)
+        try:
+            gone = await backend.delete(seen, facts)
+        except Failed as failure:
+            if owe is None or backend is self._kube:
+                raise
+            log.warning("left owing: %s", failure.message)
+            await owe(backend.owed(None, facts))
+            return True
+        return gone or (backend is self._kube and await self._kube.release(seen))
+
+    async def _take_account(self, account: Observed, facts: Facts | None, owe: Owe | None) -> bool:
+        """First nobody new can be the account, then what hangs on its UID goes, then it."""
+        if not account.deleting and await self._kube.delete(account, facts):
+            return True
+        for backend in self.backends:
+            try:
+                await backend.forget_account(account, facts)
+            except Problem:
+                if owe is None:
+                    raise
+                await owe(backend.owed(account, facts))
+        return await self._kube.release(account)
+
+    async def give(
+        self,
+        actions: Iterable[Action],
+        facts: Facts,
+        outcome: Outcome,
+        guards: frozenset[Ref] | None,
+    ) -> None:
+        """Stage by stage, each stage at once. guards: what must stand before the first right;
+        None: it can't be said yet, so nothing new is given."""
+        made: set[Ref] = {r for r in guards or () if facts.has(r)}
+        for _, group in groupby(actions, key=lambda a: a.stage):
+            guarded = guards is not None and guards <= made
+            batch = (self._give_one(a, facts, outcome, made, guarded) for a in group)
+            await asyncio.gather(*batch)
+
+    async def _give_one(
+        self, action: Action, facts: Facts, outcome: Outcome, made: set[Ref], guarded: bool
+    ) -> None:
+        resource, seen = action.resource, action.seen
+        if resource is None:
+            return
+        try:
+            if seen is None and action.stage is Stage.GRANT and not guarded:
+                raise Waiting(Reason.MTLS_FIRST, "given once mTLS and the policy stand")
+            backend = self.backend(action.ref.kind)
+            if seen is None:
+                await backend.create(resource, facts)
+            else:
+                await backend.replace(resource, seen, facts)
+        except Problem as problem:
+            outcome.note(action.room, problem)
+            return
+        made.add(action.ref)
+        outcome.done.append(action)

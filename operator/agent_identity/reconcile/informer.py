@@ -1,0 +1,124 @@
+"""List and watch of one kind, keeping of each object only what decides.
+
+A new list is compared with what was known, so that a deletion while the watch was broken is seen.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+from agent_identity.clients.kube import Api, ApiError, Kube
+from agent_identity.core.errors import Failed
+from agent_identity.core.resource import Key
+from agent_identity.telemetry import log
+
+T = TypeVar("T")
+Parse = Callable[[Mapping[str, Any]], T]
+Changed = Callable[[T | None, T | None], None]
+_ABSENT_PAUSE = 5.0
+
+
+class Informer(Generic[T]):
+    """changed(before, after): called for every difference, with None for what is not there.
+
+    installed: whether the API server serves the kind at all.
+    """
+
+    def __init__(
+        self, kube: Kube, api: Api, *, parse: Parse[T], changed: Changed[T], selector: str = ""
+    ) -> None:
+        self._kube = kube
+        self._path = api.path()
+        self._parse = parse
+        self._changed = changed
+        self._selector = selector
+        self._versions: dict[Key, int] = {}
+        self.items: dict[Key, T] = {}
+        self.installed = True
+        self.synced = asyncio.Event()
+        self.heard_at = time.monotonic()
+
+    async def run(self) -> None:
+        """For ever: list, then watch, again and again."""
+        failures = 0
+        while True:
+            try:
+                await self._watch(await self._list())
+                failures = 0
+            except ApiError as error:
+                if error.absent:
+                    self._is_absent()
+                    await asyncio.sleep(_ABSENT_PAUSE)
+                elif not error.expired:
+                    failures += 1
+                    await self._pause(error, failures)
+            except Failed as error:
+                failures += 1
+                await self._pause(error, failures)
+
+    async def _pause(self, error: Failed, failures: int) -> None:
+        if failures > 1:
+            log.warning("watch of %s: %s", self._path, error.message)
+        limit = min(10.0, 0.1 * 2 ** min(failures, 8))
+        await asyncio.sleep(max(error.retry_after or 0, random.uniform(limit / 2, limit)))
+
+    async def _list(self) -> str:
+        bodies, version = await self._kube.list(self._path, selector=self._selector)
+        self.installed = True
+        seen = {_key(body) for body in bodies}
+        for body in bodies:
+            self.remember(body)
+        for key in [k for k in self.items if k not in seen and self._versions[k] <= int(version)]:
+            self._drop(key)
+        self._heard()
+        self.synced.set()
+        return version
+
+    def _is_absent(self) -> None:
+        self.installed = False
+        for key in list(self.items):
+            self._drop(key)
+        self._heard()
+        self.synced.set()
+
+    async def _watch(self, version: str) -> None:
+        while True:
+            async for kind, body in self._kube.watch(self._path, version, selector=self._selector):
+                self._heard()
+                version = body["metadata"]["resourceVersion"]
+                if kind == "DELETED":
+                    self.forget(_key(body), int(version))
+                elif kind != "BOOKMARK":
+                    self.remember(body)
+
+    def _heard(self) -> None:
+        self.heard_at = time.monotonic()
+
+    def remember(self, body: Mapping[str, Any]) -> None:
+        """Take in an object, from the watch or from the answer to a write: the newer counts.
+        Versions of one kind can be compared (Kubernetes API concepts, "Resource versions")."""
+        key, version = _key(body), int(body["metadata"]["resourceVersion"])
+        if version <= self._versions.get(key, -1):
+            return
+        self._versions[key] = version
+        before, after = self.items.get(key), self._parse(body)
+        self.items[key] = after
+        self._changed(before, after)
+
+    def forget(self, key: Key, version: int | None = None) -> None:
+        """An object was seen to be gone. version: of its deletion, where it is known."""
+        if version is None or version >= self._versions.get(key, -1):
+            self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        self._versions.pop(key, None)
+        before = self.items.pop(key, None)
+        if before is not None:
+            self._changed(before, None)
+
+
+def _key(body: Mapping[str, Any]) -> Key:
+    metadata = body["metadata"]
+    return Key(metadata.get("namespace", ""), metadata["name"])

@@ -1,0 +1,223 @@
+"""One identity, from what is known to what is said of it: the sentence that everything serves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent_identity.api.conditions import EventReason, Reason
+from agent_identity.clients.events import EventWriter
+from agent_identity.clients.kube import CLASSES, IDENTITIES, NAMESPACES, ApiError, Kube
+from agent_identity.core.checks import Standing
+from agent_identity.core.errors import Failed, Invalid, Problem
+from agent_identity.core.facts import Facts
+from agent_identity.core.identity import Identity, parse_namespace
+from agent_identity.core.plan import Action, Verb
+from agent_identity.core.resource import CLEANUP_FINALIZER, Key, canonical
+from agent_identity.core.status import Report, Status, identity_status
+from agent_identity.providers.contract import Provider
+from agent_identity.reconcile.decide import Decision, decide, plan, rooms_by_kind
+from agent_identity.reconcile.execute import Executor, Outcome
+from agent_identity.reconcile.fresh import FreshReads
+from agent_identity.reconcile.world import World
+from agent_identity.telemetry import REPAIRED, log, now
+
+WAITING_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a reconcile works with."""
+
+    world: World
+    kube: Kube
+    executor: Executor
+    rooms: Sequence[Provider]
+    events: EventWriter
+    fresh: FreshReads
+
+
+class Pipeline:
+    """Level-based: create, update, repair and resync are the same call."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._world = tools.world
+        self._room_of = rooms_by_kind(tools.rooms)
+        self._settled: dict[str, int] = {}
+
+    async def reconcile(self, facts: Facts) -> Problem | None:
+        """Bring everything to what is decided, and say so. Returns what decides over a retry."""
+        facts, decision, outcome = await self._carry_out(facts)
+        problems = {**decision.problems, **outcome.problems}
+        if any(p.reason is Reason.BUSY for p in problems.values()):
+            return next(p for p in problems.values() if p.reason is Reason.BUSY)
+        self._tell_repairs(facts, outcome)
+        return await self._report(facts, decision, problems)
+
+    async def _carry_out(self, facts: Facts) -> tuple[Facts, Decision, Outcome]:
+        outcome = Outcome()
+        decision = decide(facts, self._tools.rooms)
+        observed = await self._tools.executor.observe(facts, outcome, self._room_of)
+        changes = plan(decision, observed, self._tools.rooms)
+        await self._tools.executor.take(changes.takes, facts, outcome)
+        if changes.gives or self._lacks_finalizer(facts, decision):
+            seen_afresh = await self._look_afresh(facts, decision)
+            if seen_afresh is None:
+                raise Failed(Reason.BUSY, "the identity has changed meanwhile", retry_after=0.05)
+            facts = seen_afresh
+            guards = None if self._guards_unsaid(decision) else decision.guards
+            await self._tools.executor.give(changes.gives, facts, outcome, guards)
+        return facts, decision, outcome
+
+    def _guards_unsaid(self, decision: Decision) -> bool:
+        return any(p.reason is Reason.MESH_NOT_INSTALLED for p in decision.problems.values())
+
+    # --- fresh reads before giving
+
+    def _lacks_finalizer(self, facts: Facts, decision: Decision) -> bool:
+        granted = decision.verdict.standing is Standing.GRANTED
+        return granted and CLEANUP_FINALIZER not in facts.identity.meta.finalizers
+
+    async def _look_afresh(self, facts: Facts, decision: Decision) -> Facts | None:
+        """Facts on which identity, class and namespace were read after the decision to give; None
+        where they would decide otherwise now."""
+        identity = facts.identity
+        try:
+            await self._read_surroundings(facts)
+            if self._lacks_finalizer(facts, decision):
+                body = await self._add_finalizer(identity)
+            else:
+                body = await self._tools.kube.get(_path(identity))
+        except ApiError as error:
+            if error.absent:
+                self._world.lose_identity(identity.key, identity.meta.uid)
+            if error.absent or error.conflict:
+                return None
+            raise
+        self._world.see_identity(body, own=True)
+        fresh = self._world.facts(identity.key)
+        if fresh is None or fresh.identity.deleting:
+            return None
+        again = decide(fresh, self._tools.rooms)
+        return fresh if again.desired == decision.desired else None
+
+    async def _read_surroundings(self, facts: Facts) -> None:
+        fresh = self._tools.fresh
+        try:
+            self._world.see_class(await fresh.read(CLASSES.path(name=facts.identity.class_name)))
+        except ApiError as error:
+            if not error.absent:
+                raise
+            self._world.lose_class(facts.identity.class_name)
+        namespace = await fresh.read(NAMESPACES.path(name=facts.identity.key.namespace))
+        self._world.namespace_seen(parse_namespace(namespace))
+
+    async def _add_finalizer(self, identity: Identity) -> Mapping[str, object]:
+        """Its answer is a fresh read too; another's change since then makes it fail."""
+        metadata = {
+            "uid": identity.meta.uid,
+            "resourceVersion": identity.meta.resource_version,
+            "finalizers": [*identity.meta.finalizers, CLEANUP_FINALIZER],
+        }
+        return await self._tools.kube.patch(_path(identity), {"metadata": metadata})
+
+    # --- telling
+
+    def _tell_repairs(self, facts: Facts, outcome: Outcome) -> None:
+        """What was put back is drift where this generation had been brought about before."""
+        identity = facts.identity
+        agent_class = facts.agent_class.meta.generation if facts.agent_class else 0
+        mark = hash((identity.meta.generation, identity.class_name, agent_class, _callers(facts)))
+        settled = self._settled.get(identity.meta.uid)
+        repaired = [a for a in outcome.done if a.gives or a.verb is Verb.RELEASE]
+        known = settled == mark or (settled is None and _was_ready(identity))
+        if repaired and known:
+            self._tools.events.tell(
+                identity, EventReason.REPAIRED, _what_was_repaired(repaired), warning=True
+            )
+            for action in repaired:
+                REPAIRED.labels(action.ref.kind.value).inc()
+        if not outcome.problems:
+            self._settled[identity.meta.uid] = mark
+
+    async def _report(
+        self, facts: Facts, decision: Decision, problems: Mapping[str, Problem]
+    ) -> Problem | None:
+        status = self._status(facts, decision, problems)
+        await self.write_status(facts.identity, status)
+        if decision.verdict.problem:
+            return decision.verdict.problem
+        failed = [p for p in problems.values() if not isinstance(p, Invalid)]
+        return next((p for p in failed if isinstance(p, Failed)), failed[0] if failed else None)
+
+    def _status(self, facts: Facts, decision: Decision, problems: Mapping[str, Problem]) -> Status:
+        verdict = decision.verdict
+        reports: list[Report] = []
+        extra: dict[str, Any] = {}
+        for room in self._tools.rooms:
+            problem = problems.get(room.room) or verdict.problem
+            if room.condition and problem and room.asked(facts):
+                reports.append(Report(room.condition, problem=problem))
+            elif room.condition and room.asked(facts):
+                reports += [r for r in (room.report(facts),) if r]
+            if verdict.standing is Standing.GRANTED:
+                extra |= room.extra(facts) if room.room not in problems else {}
+        return identity_status(facts.identity, reports, extra, now(), verdict.problem)
+
+    async def write_status(self, identity: Identity, status: Status) -> None:
+        """One write, and only where something differs."""
+        if canonical(identity.status) == canonical(status):
+            return
+        _tell_turn(self._tools.events, identity, status)
+        # A merge patch keeps what it does not name.
+        gone = {k: None for k in identity.status if k not in status}
+        body = {"metadata": {"uid": identity.meta.uid}, "status": {**gone, **status}}
+        try:
+            answer = await self._tools.kube.patch(_path(identity, "status"), body)
+        except ApiError as error:
+            if not (error.absent or error.conflict):
+                raise
+            return
+        self._world.see_identity(answer, own=True)
+
+    def forget(self, key: Key, uid: str) -> None:
+        """An identity is gone."""
+        self._settled.pop(uid, None)
+        log.info("gone: %s", key)
+
+
+def _path(identity: Identity, subresource: str = "") -> str:
+    return IDENTITIES.path(identity.key.namespace, identity.key.name, subresource)
+
+
+def _callers(facts: Facts) -> tuple[tuple[str, ...], ...]:
+    return tuple(sorted((facts.callers or {}).values()))
+
+
+def _ready(status: Mapping[str, object]) -> Mapping[str, object]:
+    rows = status.get("conditions")
+    found = [c for c in rows if c.get("type") == "Ready"] if isinstance(rows, list) else []
+    return found[0] if found else {}
+
+
+def _was_ready(identity: Identity) -> bool:
+    row = _ready(identity.status)
+    same = identity.status.get("observedGeneration") == identity.meta.generation
+    return same and row.get("status") == "True"
+
+
+def _tell_turn(events: EventWriter, identity: Identity, status: Status) -> None:
+    """An event when Ready turns, or its reason does; none for a new identity that is well."""
+    before, after = _ready(identity.status), _ready(status)
+    if (before.get("status"), before.get("reason")) == (after["status"], after["reason"]):
+        return
+    if after["status"] == "False":
+        events.tell(identity, str(after["reason"]), str(after["message"]), warning=True)
+    elif before:
+        events.tell(identity, EventReason.RECOVERED, "everything is in place again", warning=False)
+
+
+def _what_was_repaired(actions: Sequence[Action]) -> str:
+    told = {Verb.CREATE: "was gone", Verb.REPLACE: "was changed", Verb.RELEASE: "was being deleted"}
+    parts = sorted(f"{a.ref} {told.get(a.verb, 'differed')}" for a in actions)
+    return f"{', '.join(parts)}: put back"

@@ -1,0 +1,114 @@
+"""Keys that are due, each once, one worker a key, namespaces in turn.
+
+Adding a key that waits changes nothing; adding one that is being worked on makes it due again
+when that is done. A namespace with ten thousand keys delays another's one key by one turn.
+"""
+
+import asyncio
+import heapq
+import random
+import time
+from collections import OrderedDict, deque
+
+from agent_identity.core.resource import Key
+
+_FIRST_DELAY = 0.25
+_LONGEST_DELAY = 15.0
+
+
+class WorkQueue:
+    """Not for threads. Delays are seconds."""
+
+    def __init__(self) -> None:
+        self._ready: OrderedDict[str, deque[Key]] = OrderedDict()
+        self._since: dict[Key, float] = {}
+        self._working: set[Key] = set()
+        self._again: set[Key] = set()
+        self._due: dict[Key, float] = {}
+        self._heap: list[tuple[float, Key]] = []
+        self._failures: dict[Key, int] = {}
+        self._wake = asyncio.Event()
+
+    def add(self, key: Key, delay: float = 0.0) -> None:
+        """Make a key due, now or later; the earlier of two times counts."""
+        if delay <= 0:
+            self._due.pop(key, None)
+            self._make_ready(key)
+        elif key not in self._since:
+            at = time.monotonic() + delay
+            if at < self._due.get(key, float("inf")):
+                self._due[key] = at
+                heapq.heappush(self._heap, (at, key))
+        self._wake.set()
+
+    def _make_ready(self, key: Key) -> None:
+        if key in self._working:
+            self._again.add(key)
+        elif key not in self._since:
+            self._since[key] = time.monotonic()
+            self._ready.setdefault(key.namespace, deque()).append(key)
+
+    async def get(self) -> Key:
+        """The next key; `done` must follow."""
+        while True:
+            self._promote()
+            if self._ready:
+                return self._pop()
+            self._wake.clear()
+            await self._wait()
+
+    def _pop(self) -> Key:
+        namespace, keys = self._ready.popitem(last=False)
+        key = keys.popleft()
+        if keys:
+            self._ready[namespace] = keys
+        del self._since[key]
+        self._working.add(key)
+        if self._ready:
+            self._wake.set()
+        return key
+
+    async def _wait(self) -> None:
+        timeout = max(0.0, self._heap[0][0] - time.monotonic()) if self._heap else None
+        try:
+            await asyncio.wait_for(self._wake.wait(), timeout)
+        except TimeoutError:
+            return
+
+    def _promote(self) -> None:
+        now = time.monotonic()
+        while self._heap and self._heap[0][0] <= now:
+            at, key = heapq.heappop(self._heap)
+            if self._due.get(key) == at:
+                del self._due[key]
+                self._make_ready(key)
+
+    def done(self, key: Key) -> None:
+        """A worker has finished with a key."""
+        self._working.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+
+    def back_off(self, key: Key, at_least: float | None = None) -> None:
+        """Make a key due after a delay that doubles with each failure, with jitter, capped."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(failures - 1, 10))
+        self.add(key, max(delay * random.uniform(0.5, 1.0), at_least or 0.0))
+
+    def succeeded(self, key: Key) -> None:
+        """Forget the failures of a key."""
+        self._failures.pop(key, None)
+
+    def pending(self, key: Key) -> bool:
+        """Whether a key is due, worked on, or failing."""
+        return key in self._since or key in self._working or key in self._failures
+
+    @property
+    def depth(self) -> int:
+        return len(self._since)
+
+    @property
+    def oldest(self) -> float:
+        """How long the first key has been waiting for a worker."""
+        return time.monotonic() - min(self._since.values()) if self._since else 0.0

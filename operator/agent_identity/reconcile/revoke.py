@@ -1,0 +1,166 @@
+"""The end of an identity: nothing is desired any more, in the order that leaves no right.
+
+Out of the callees' policies first, then bindings, Vault role, account with all that hangs on its
+UID, and the policies last. Deletion always ends: what a backend does not let us take away in time
+is recorded as owed, and paid later.
+"""
+
+from datetime import datetime
+
+from agent_identity.api.conditions import ConditionType, EventReason, Reason
+from agent_identity.clients.kube import IDENTITIES, ApiError
+from agent_identity.core.errors import Failed, Problem, Waiting
+from agent_identity.core.facts import Facts
+from agent_identity.core.identity import Identity
+from agent_identity.core.plan import plan_changes
+from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Observed, Ref, Resource
+from agent_identity.core.status import Report, identity_status
+from agent_identity.providers.contract import Debt
+from agent_identity.reconcile.debts import Ledger
+from agent_identity.reconcile.decide import rooms_by_kind
+from agent_identity.reconcile.execute import Outcome, Owe
+from agent_identity.reconcile.pipeline import Pipeline, Tools
+from agent_identity.reconcile.queue import WorkQueue
+from agent_identity.telemetry import now
+
+_SOON = 0.2
+
+
+class Revoker:
+    """deadline: seconds after which a deletion no longer waits for anybody."""
+
+    def __init__(
+        self, tools: Tools, pipeline: Pipeline, queue: WorkQueue, ledger: Ledger, *, deadline: float
+    ) -> None:
+        self._tools = tools
+        self._pipeline = pipeline
+        self._queue = queue
+        self._ledger = ledger
+        self._deadline = deadline
+        self._room_of = rooms_by_kind(tools.rooms)
+
+    async def revoke(self, facts: Facts) -> Problem | None:
+        """One step towards the end; the identity's own finalizer goes with the last one."""
+        identity = facts.identity
+        if CLEANUP_FINALIZER not in identity.meta.finalizers:
+            return None
+        late = _seconds_since(identity.meta.deleted) > self._deadline
+        if not late and self._callees_lag(identity.key):
+            return Failed(Reason.BUSY, "callees' policies still name it", retry_after=_SOON)
+        outcome = await self._take_away(facts, late=late)
+        if problem := next(iter(outcome.problems.values()), None):
+            return problem if problem.reason is Reason.BUSY else await self._say(facts, problem)
+        if outcome.held:
+            return Failed(Reason.BUSY, "something is not gone yet", retry_after=_SOON)
+        await self._let_go(identity)
+        return None
+
+    def _callees_lag(self, key: Key) -> bool:
+        world = self._tools.world
+        callees = (world.identities.get(c) for c in world.callees(key) if c != key)
+        return any(c and not c.deleting and self._queue.pending(c.key) for c in callees)
+
+    async def _take_away(self, facts: Facts, *, late: bool) -> Outcome:
+        executor, outcome = self._tools.executor, Outcome()
+        observed = await executor.observe(facts, outcome, self._room_of)
+        if late:
+            await self._record_unseen(facts, outcome)
+        stays = self._retired(facts.identity.key) if facts.pods else ()
+        changes = plan_changes(stays, observed, self._room_of)
+        await executor.take(changes.takes, facts, outcome, self._owe(facts) if late else None)
+        await executor.give(changes.gives, facts, outcome, frozenset())
+        return outcome
+
+    def _retired(self, key: Key) -> tuple[Resource, ...]:
+        """While its pods run on, taking its policy away would let everybody in."""
+        return tuple(r for room in self._tools.rooms for r in room.retired(key))
+
+    async def _record_unseen(self, facts: Facts, outcome: Outcome) -> None:
+        """A backend that did not even show what is there is owed all that may be."""
+        if not outcome.problems:
+            return
+        account = _account(facts)
+        for backend in self._tools.executor.backends:
+            await self._owe(facts)(backend.owed(account, facts))
+        outcome.problems.clear()
+
+    def _owe(self, facts: Facts) -> Owe:
+        async def owe(debts: tuple[Debt, ...]) -> None:
+            await self._ledger.record(debts)
+            self._tools.events.tell(
+                facts.identity,
+                EventReason.ABANDONED,
+                "a backend does not answer; what is left there is recorded and goes later",
+                warning=True,
+            )
+
+        return owe
+
+    async def _say(self, facts: Facts, problem: Problem) -> Problem:
+        told = Waiting(Reason.DELETING, f"being taken away; {problem.message}")
+        report = Report(ConditionType.SERVICE_ACCOUNT, problem=told)
+        status = identity_status(facts.identity, [report], {}, now(), told)
+        await self._pipeline.write_status(facts.identity, status)
+        return problem
+
+    async def _let_go(self, identity: Identity) -> None:
+        key = identity.key
+        rest = [f for f in identity.meta.finalizers if f != CLEANUP_FINALIZER]
+        version = self._tools.world.identities.get(key, identity).meta.resource_version
+        metadata = {"uid": identity.meta.uid, "resourceVersion": version, "finalizers": rest}
+        try:
+            body = await self._tools.kube.patch(
+                IDENTITIES.path(key.namespace, key.name), {"metadata": metadata}
+            )
+        except ApiError as error:
+            if error.conflict:
+                raise Failed(Reason.BUSY, "changed meanwhile", retry_after=_SOON) from error
+            if not error.absent:
+                raise
+            rest = []
+        else:
+            self._tools.world.see_identity(body, own=True)
+        if not rest:
+            self._tools.world.lose_identity(key, identity.meta.uid)
+            self._pipeline.forget(key, identity.meta.uid)
+
+    async def sweep(self, key: Key) -> Problem | None:
+        """What is left of an identity that is not there: a policy kept for its pods, an account
+        that our finalizer holds, or anything whose owner was taken away by force."""
+        left = self._left_over(key)
+        if not left or await self._is_there(key):
+            return None
+        outcome = Outcome()
+        keep = self._tools.world.has_pods(key)
+        stays = [r for r in self._retired(key) if keep and r.ref in left]
+        changes = plan_changes(stays, left, self._room_of)
+        await self._tools.executor.take(changes.takes, None, outcome, self._ledger.record)
+        return next(iter(outcome.problems.values()), None)
+
+    def _left_over(self, key: Key) -> dict[Ref, Observed]:
+        world = self._tools.world
+        return {
+            ref: seen
+            for ref, seen in world.objects(key).items()
+            if seen.is_retired_policy or (seen.owner_uid and not world.is_live(seen.owner_uid))
+        }
+
+    async def _is_there(self, key: Key) -> bool:
+        try:
+            body = await self._tools.kube.get(IDENTITIES.path(key.namespace, key.name))
+        except ApiError as error:
+            if not error.absent:
+                raise
+            return False
+        self._tools.world.see_identity(body)
+        return True
+
+
+def _account(facts: Facts) -> Observed | None:
+    owned = (s for s in facts.observed.values() if s.is_owned_by(facts.identity.meta.uid))
+    return next((s for s in owned if s.ref.kind == "ServiceAccount"), None)
+
+
+def _seconds_since(stamp: str) -> float:
+    then = datetime.fromisoformat(stamp)
+    return datetime.now(then.tzinfo).timestamp() - then.timestamp()

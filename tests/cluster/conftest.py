@@ -1,0 +1,60 @@
+"""One bed and one operator for each test process; one namespace for each test.
+
+The operator's periods are short, so that what takes minutes in production takes seconds here.
+"""
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from kubernetes.dynamic import DynamicClient
+from testbed.bed import Bed
+from testbed.operator_process import OperatorProcess
+from testbed.tenant import RBAC, Tenant, class_manifest
+
+RESYNC_SECONDS = 4
+DEADLINE_SECONDS = 5
+SETTINGS = {
+    "AGENT_IDENTITY_RESYNC_SECONDS": str(RESYNC_SECONDS),
+    "AGENT_IDENTITY_DELETION_DEADLINE_SECONDS": str(DEADLINE_SECONDS),
+    "AGENT_IDENTITY_LOG_LEVEL": "DEBUG",
+}
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    with Bed(tmp_path_factory.mktemp("bed")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def operator(bed: Bed) -> Iterator[OperatorProcess]:
+    with bed.operator(settings=SETTINGS) as process:
+        process.wait_ready()
+        yield process
+
+
+@pytest.fixture(scope="session")
+def client(bed: Bed) -> DynamicClient:
+    client = bed.control_plane.client()
+    client.resources.get(api_version=RBAC, kind="ClusterRole").create(
+        body={
+            "metadata": {"name": "ticket-reader"},
+            "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}],
+        }
+    )
+    return client
+
+
+@pytest.fixture
+def tenant(bed: Bed, operator: OperatorProcess, client: DynamicClient) -> Tenant:
+    """A namespace of its own, with a class of its own that uses OpenBao and is Ready."""
+    name = f"team-{next(_numbers)}"
+    client.resources.get(api_version="v1", kind="Namespace").create(
+        body={"metadata": {"name": name, "labels": {"agents": "allowed"}}}
+    )
+    team = Tenant(bed, client, name, f"class-of-{name}")
+    team.create(class_manifest(team.class_name, bed))
+    team.wait_ready(team.class_name, of="AgentIdentityClass")
+    return team
