@@ -5,9 +5,6 @@ import os
 import socket
 import sys
 
-# kopf would load a Kubernetes client that happens to be installed; it costs memory and is unused.
-sys.modules.setdefault("kubernetes", None)  # type: ignore[arg-type]
-
 import aiohttp
 import kopf
 from aiohttp import web

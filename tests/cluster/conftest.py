@@ -8,6 +8,7 @@ from itertools import count
 
 import pytest
 from kubernetes.dynamic import DynamicClient
+
 from testbed.bed import Bed
 from testbed.operator_process import OperatorProcess
 from testbed.tenant import RBAC, Tenant, class_manifest

@@ -181,12 +181,12 @@ class Tenant:
         timeout: float = READY_SECONDS,
     ) -> Manifest:
         """Until a condition has this reason; the condition."""
-        found: Manifest = wait_until(
-            lambda: (c := self.condition(name, kind, of=of)).get("reason") == reason and c,
-            timeout=timeout,
-            what=f"{kind} of {of} {name} has reason {reason}",
-        )
-        return found
+
+        def found() -> Manifest:
+            condition = self.condition(name, kind, of=of)
+            return condition if condition.get("reason") == reason else {}
+
+        return wait_until(found, timeout=timeout, what=f"{kind} of {of} {name} has reason {reason}")
 
     def wait_gone(self, kind: str, name: str, *, timeout: float = READY_SECONDS) -> None:
         wait_until(
@@ -197,7 +197,7 @@ class Tenant:
         """Kind → names of everything that carries the label of an identity."""
         selector = f"agentidentity.dev/identity={name}"
         kinds = ("ServiceAccount", "RoleBinding", "PeerAuthentication", "AuthorizationPolicy")
-        found = {}
+        found: dict[str, list[str]] = {}
         for kind in kinds:
             items = self._resource(kind).get(namespace=self.namespace, label_selector=selector)
             names = sorted(item.metadata.name for item in items.items)

@@ -73,16 +73,16 @@ def _dated(row: Status, before: Mapping[str, Any] | None, generation: int, now: 
 def identity_status(
     identity: Identity,
     reports: Sequence[Report],
-    extra: Mapping[str, Any],
+    fields: Mapping[str, Any],
     now: str,
     problem: Problem | None = None,
 ) -> Status:
-    """The whole status of an identity. extra: spiffeID and such, empty values left out. problem:
+    """The whole status of an identity. fields: spiffeID and such, empty values left out. problem:
     what decides over all rooms, else the rooms decide."""
     decisive = problem or overall(reports)
     return {
         "observedGeneration": identity.meta.generation,
-        **{k: v for k, v in extra.items() if v},
+        **{k: v for k, v in fields.items() if v},
         "conditions": conditions(identity, reports, decisive, now),
     }
 

@@ -15,7 +15,6 @@ from agent_identity.core.identity import AgentClass
 from agent_identity.core.resource import Key, Kind, Observed, Ref, Resource
 from agent_identity.core.status import Report
 
-
 Wanted = Callable[[str, Key], bool]
 """Whether a live, allowed identity wants what (namespace, account) has at this home."""
 
@@ -54,7 +53,7 @@ class Provider(Protocol):
         """What to say when everything desired is in place. None: no condition."""
         ...
 
-    def extra(self, facts: Facts) -> Mapping[str, Any]:
+    def status_fields(self, facts: Facts) -> Mapping[str, Any]:
         """Status fields beside the conditions."""
         ...
 
@@ -66,15 +65,15 @@ class Backend(Protocol):
         """Everything of this identity that is there, not only what is wanted."""
         ...
 
-    async def create(self, resource: Resource, facts: Facts) -> None:
+    async def create(self, resource: Resource) -> None:
         """Make a new object; one that exists already is a Problem and stays as it is."""
         ...
 
-    async def replace(self, resource: Resource, seen: Observed, facts: Facts) -> None:
+    async def replace(self, resource: Resource, seen: Observed) -> None:
         """Make an object exactly as desired."""
         ...
 
-    async def delete(self, seen: Observed, facts: Facts | None) -> bool:
+    async def delete(self, seen: Observed) -> bool:
         """Take an object away. True: it was seen to be gone."""
         ...
 

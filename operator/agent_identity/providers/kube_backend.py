@@ -36,7 +36,7 @@ class KubeBackend:
             if seen.is_owned_by(uid) or seen.is_retired_policy
         }
 
-    async def create(self, resource: Resource, facts: Facts) -> None:
+    async def create(self, resource: Resource) -> None:
         ref = resource.ref
         try:
             body = await self._kube.create(OWNED[ref.kind].path(ref.namespace), resource.body)
@@ -47,12 +47,12 @@ class KubeBackend:
             raise _seen_late(ref) from error
         self._remember(ref.kind, body)
 
-    async def replace(self, resource: Resource, seen: Observed, facts: Facts) -> None:
+    async def replace(self, resource: Resource, seen: Observed) -> None:
         metadata = dict(resource.body["metadata"])
         metadata |= {"resourceVersion": seen.resource_version, "uid": seen.uid}
         await self._put(seen.ref, {**resource.body, "metadata": metadata})
 
-    async def delete(self, seen: Observed, facts: Facts | None) -> bool:
+    async def delete(self, seen: Observed) -> bool:
         path = _path(seen.ref)
         try:
             answer = await self._kube.delete(path, uid=seen.uid)
@@ -80,7 +80,7 @@ class KubeBackend:
             body["subjects"] = []
         await self._put(seen.ref, body)
         if not body["metadata"].get("deletionTimestamp"):
-            return await self.delete(seen, None)
+            return await self.delete(seen)
         return await self._look_again(seen.ref) is None
 
     async def forget_account(self, account: Observed, facts: Facts | None) -> None:

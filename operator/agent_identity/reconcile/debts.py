@@ -67,5 +67,5 @@ class Ledger:
 
 
 def _name(debt: Debt) -> str:
-    parts = "\n".join((debt.uid, debt.home, debt.namespace, debt.account))
+    parts = f"{debt.uid}\n{debt.home}\n{debt.namespace}\n{debt.account}"
     return blake2b(parts.encode(), digest_size=16).hexdigest()

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from agent_identity.clients.events import EventWriter
@@ -13,7 +13,6 @@ from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
 from agent_identity.core.identity import Namespace, parse_namespace
 from agent_identity.core.observed import observe_object
 from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Observed, Ref
-from agent_identity.providers.kube_backend import KubeBackend
 from agent_identity.reconcile.classes import ClassPipeline
 from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.informer import Informer
@@ -21,8 +20,15 @@ from agent_identity.reconcile.pipeline import WAITING_SECONDS, Pipeline
 from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.revoke import Revoker
 from agent_identity.reconcile.world import MESH_KINDS, Pod, World
-from agent_identity.telemetry import CONDITIONS, CONTEXT, DURATION, QUEUE_AGE, QUEUE_DEPTH
-from agent_identity.telemetry import RECONCILES, log
+from agent_identity.telemetry import (
+    CONDITIONS,
+    CONTEXT,
+    DURATION,
+    QUEUE_AGE,
+    QUEUE_DEPTH,
+    RECONCILES,
+    log,
+)
 
 _SILENT_SECONDS = 180.0
 _STUCK_SECONDS = 120.0
@@ -121,14 +127,13 @@ class Engine:
         await self._persist(self._list_ours)
         await asyncio.gather(*(self._one(c.meta.key) for c in self._world.classes.values()))
 
-    async def _persist(self, step: Callable[[], Any]) -> None:
+    async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await step()
-                return
+                return await step()
             except Failed as failure:
                 log.warning("start: %s", failure.message)
-                await asyncio.sleep(random.uniform(0.5, 1.5))
+            await asyncio.sleep(random.uniform(0.5, 1.5))
 
     async def _list_ours(self) -> None:
         """Our own objects as they are; what is no longer there is forgotten."""
@@ -203,7 +208,7 @@ class Engine:
             problem = await self._reconcile(key)
         except Problem as raised:
             problem = raised
-        except Exception:
+        except Exception:  # noqa: BLE001  a bug in one identity must not end a worker
             log.exception("this is a bug")
             self._queue.back_off(key)
             RECONCILES.labels(kind, "bug").inc()

@@ -8,7 +8,7 @@ from itertools import groupby
 from agent_identity.api.conditions import Reason
 from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.facts import Facts
-from agent_identity.core.plan import Action, Plan, Verb
+from agent_identity.core.plan import Action, Verb
 from agent_identity.core.resource import Kind, Observed, Ref, Stage
 from agent_identity.providers.contract import Backend, Debt
 from agent_identity.providers.kube_backend import KubeBackend
@@ -89,7 +89,7 @@ class Executor:
     async def _delete(self, seen: Observed, facts: Facts | None, owe: Owe | None) -> bool:
         backend = self.backend(seen.ref.kind)
         try:
-            gone = await backend.delete(seen, facts)
+            gone = await backend.delete(seen)
         except Failed as failure:
             if owe is None or backend is self._kube:
                 raise
@@ -100,7 +100,7 @@ class Executor:
 
     async def _take_account(self, account: Observed, facts: Facts | None, owe: Owe | None) -> bool:
         """First nobody new can be the account, then what hangs on its UID goes, then it."""
-        if not account.deleting and await self._kube.delete(account, facts):
+        if not account.deleting and await self._kube.delete(account):
             return True
         for backend in self.backends:
             try:
@@ -120,28 +120,30 @@ class Executor:
     ) -> None:
         """Stage by stage, each stage at once. guards: what must stand before the first right;
         None: it can't be said yet, so nothing new is given."""
-        made: set[Ref] = {r for r in guards or () if facts.has(r)}
-        for _, group in groupby(actions, key=lambda a: a.stage):
-            guarded = guards is not None and guards <= made
-            batch = (self._give_one(a, facts, outcome, made, guarded) for a in group)
+        stand: set[Ref] = {r for r in guards or () if facts.has(r)}
+        for stage, group in groupby(actions, key=lambda a: a.stage):
+            open_to = stage is not Stage.GRANT or (guards is not None and guards <= stand)
+            batch = (
+                self._give_one(a, outcome) if a.seen or open_to else self._hold_back(a, outcome)
+                for a in group
+            )
             await asyncio.gather(*batch)
+            stand |= {a.ref for a in outcome.done}
 
-    async def _give_one(
-        self, action: Action, facts: Facts, outcome: Outcome, made: set[Ref], guarded: bool
-    ) -> None:
-        resource, seen = action.resource, action.seen
-        if resource is None:
+    async def _hold_back(self, action: Action, outcome: Outcome) -> None:
+        problem = Waiting(Reason.MTLS_FIRST, "given once mTLS and the policy stand")
+        outcome.note(action.room, problem)
+
+    async def _give_one(self, action: Action, outcome: Outcome) -> None:
+        if action.resource is None:
             return
+        backend = self.backend(action.ref.kind)
         try:
-            if seen is None and action.stage is Stage.GRANT and not guarded:
-                raise Waiting(Reason.MTLS_FIRST, "given once mTLS and the policy stand")
-            backend = self.backend(action.ref.kind)
-            if seen is None:
-                await backend.create(resource, facts)
+            if action.seen is None:
+                await backend.create(action.resource)
             else:
-                await backend.replace(resource, seen, facts)
+                await backend.replace(action.resource, action.seen)
         except Problem as problem:
             outcome.note(action.room, problem)
-            return
-        made.add(action.ref)
-        outcome.done.append(action)
+        else:
+            outcome.done.append(action)

@@ -153,7 +153,7 @@ class Pipeline:
     def _status(self, facts: Facts, decision: Decision, problems: Mapping[str, Problem]) -> Status:
         verdict = decision.verdict
         reports: list[Report] = []
-        extra: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         for room in self._tools.rooms:
             problem = problems.get(room.room) or verdict.problem
             if room.condition and problem and room.asked(facts):
@@ -161,8 +161,8 @@ class Pipeline:
             elif room.condition and room.asked(facts):
                 reports += [r for r in (room.report(facts),) if r]
             if verdict.standing is Standing.GRANTED:
-                extra |= room.extra(facts) if room.room not in problems else {}
-        return identity_status(facts.identity, reports, extra, now(), verdict.problem)
+                fields |= room.status_fields(facts) if room.room not in problems else {}
+        return identity_status(facts.identity, reports, fields, now(), verdict.problem)
 
     async def write_status(self, identity: Identity, status: Status) -> None:
         """One write, and only where something differs."""

@@ -368,9 +368,9 @@ class World:
             facts = self._own_facts(identity)
             vault = facts.agent_class.vault if facts.agent_class else None
             asks = identity.vault is not None and not identity.deleting
-            if asks and vault and vault_home(vault) == home:
-                if judge(facts).standing is Standing.GRANTED:
-                    return True
+            here = asks and vault is not None and vault_home(vault) == home
+            if here and judge(facts).standing is Standing.GRANTED:
+                return True
         return False
 
     def accounts_of_class(self, name: str) -> list[Key]:

@@ -11,7 +11,6 @@ from agent_identity.core.ownership import owned_metadata
 from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Kind, Resource
 from agent_identity.core.status import Report
 
-
 CONDITION = ConditionType.SERVICE_ACCOUNT
 
 
@@ -20,7 +19,7 @@ class AccountRoom:
 
     room = "account"
     condition: ConditionType | None = CONDITION
-    kinds = (Kind.SERVICE_ACCOUNT,)
+    kinds: tuple[Kind, ...] = (Kind.SERVICE_ACCOUNT,)
 
     def asked(self, facts: Facts) -> bool:
         return True
@@ -36,7 +35,7 @@ class AccountRoom:
     def report(self, facts: Facts) -> Report:
         return Report(CONDITION)
 
-    def extra(self, facts: Facts) -> Mapping[str, Any]:
+    def status_fields(self, facts: Facts) -> Mapping[str, Any]:
         return {"serviceAccount": facts.identity.account}
 
 

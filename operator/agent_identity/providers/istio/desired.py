@@ -30,7 +30,7 @@ class IstioRoom:
 
     room = "istio"
     condition: ConditionType | None = CONDITION
-    kinds = (Kind.PEER_AUTHENTICATION, Kind.AUTHORIZATION_POLICY)
+    kinds: tuple[Kind, ...] = (Kind.PEER_AUTHENTICATION, Kind.AUTHORIZATION_POLICY)
 
     def asked(self, facts: Facts) -> bool:
         return facts.agent_class is None or facts.agent_class.has_mesh
@@ -64,7 +64,7 @@ class IstioRoom:
             return Report(CONDITION, reason=Reason.CALLERS_MISSING, message=detail)
         return Report(CONDITION)
 
-    def extra(self, facts: Facts) -> Mapping[str, Any]:
+    def status_fields(self, facts: Facts) -> Mapping[str, Any]:
         if not _is_shadow(facts) or not self.asked(facts):
             return {}
         shown = _policies(facts, policy_rules(facts))

@@ -23,7 +23,7 @@ class RbacRoom:
 
     room = "rbac"
     condition: ConditionType | None = CONDITION
-    kinds = (Kind.ROLE_BINDING,)
+    kinds: tuple[Kind, ...] = (Kind.ROLE_BINDING,)
 
     def asked(self, facts: Facts) -> bool:
         spec = facts.identity.spec
@@ -41,7 +41,7 @@ class RbacRoom:
     def report(self, facts: Facts) -> Report:
         return Report(CONDITION)
 
-    def extra(self, facts: Facts) -> Mapping[str, Any]:
+    def status_fields(self, facts: Facts) -> Mapping[str, Any]:
         return {}
 
 

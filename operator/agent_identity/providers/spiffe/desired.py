@@ -33,7 +33,7 @@ class SpiffeRoom:
     def report(self, facts: Facts) -> Report | None:
         return None
 
-    def extra(self, facts: Facts) -> Mapping[str, Any]:
+    def status_fields(self, facts: Facts) -> Mapping[str, Any]:
         identity = facts.identity
         name = SpiffeID(facts.cluster.trust_domain, identity.key.namespace, identity.account)
         return {"spiffeID": str(name)}

@@ -102,21 +102,21 @@ class VaultBackend:
         digest = digest_of(ref.kind, _written(payload))
         return Observed(ref=ref, uid=ref.name, resource_version="", digest=digest)
 
-    async def create(self, resource: Resource, facts: Facts) -> None:
+    async def create(self, resource: Resource) -> None:
         home = self._homes[resource.ref.namespace]
         await home.vault.write(home.role_path(resource.ref.name), resource.body)
         home.roles.add(resource.ref.name)
         home.policies_of[resource.ref.name] = tuple(resource.body["token_policies"])
 
-    async def replace(self, resource: Resource, seen: Observed, facts: Facts) -> None:
+    async def replace(self, resource: Resource, seen: Observed) -> None:
         home = self._homes[resource.ref.namespace]
         before = home.policies_of.get(resource.ref.name, ())
-        await self.create(resource, facts)
+        await self.create(resource)
         # Issued tokens keep the policies that they were issued with.
         if set(before) - set(resource.body["token_policies"]):
             await self._forget(home, self._account_of(resource.ref), resource.ref.name)
 
-    async def delete(self, seen: Observed, facts: Facts | None) -> bool:
+    async def delete(self, seen: Observed) -> bool:
         home = self._homes[seen.ref.namespace]
         await home.vault.delete(home.role_path(seen.ref.name))
         await self._forget(home, self._account_of(seen.ref), seen.ref.name)
@@ -254,7 +254,7 @@ class VaultBackend:
             owner = split_vault_role(self._cluster, role)
             if owner and not wanted(name, Key(*owner)):
                 ref = Ref(Kind.VAULT_ROLE, name, role)
-                await self.delete(Observed(ref, role, "", b""), None)
+                await self.delete(Observed(ref, role, "", b""))
 
     async def leave(self, agent_class: AgentClass, accounts: Iterable[Key]) -> None:
         home = await self._entered(agent_class)

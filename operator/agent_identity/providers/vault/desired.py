@@ -18,7 +18,6 @@ from agent_identity.core.names import vault_home, vault_policy, vault_role
 from agent_identity.core.resource import Key, Kind, Ref, Resource
 from agent_identity.core.status import Report
 
-
 CONDITION = ConditionType.VAULT
 
 
@@ -27,7 +26,7 @@ class VaultRoom:
 
     room = "vault"
     condition: ConditionType | None = CONDITION
-    kinds = (Kind.VAULT_ROLE,)
+    kinds: tuple[Kind, ...] = (Kind.VAULT_ROLE,)
 
     def asked(self, facts: Facts) -> bool:
         return facts.identity.vault is not None
@@ -44,7 +43,7 @@ class VaultRoom:
     def report(self, facts: Facts) -> Report:
         return Report(CONDITION)
 
-    def extra(self, facts: Facts) -> Mapping[str, Any]:
+    def status_fields(self, facts: Facts) -> Mapping[str, Any]:
         vault = facts.agent_class.vault if facts.agent_class else None
         if vault is None or facts.identity.vault is None:
             return {}
