@@ -1,0 +1,94 @@
+"""How many requests change something: what one identity costs, and that rest costs nothing."""
+
+from collections import Counter
+from typing import Any
+
+from testbed.bed import Bed
+from testbed.operator_process import OperatorProcess
+from testbed.tenant import Tenant, full_spec
+from testbed.waiting import wait_until
+
+from conftest import RESYNC_SECONDS
+
+OPERATOR = "system:serviceaccount:agent-identity-system:agent-identity-operator"
+CHANGES = {"create", "update", "patch", "delete", "deletecollection"}
+AT_REST = 50
+
+
+def kube_changes(bed: Bed, namespace: str | None = None) -> list[dict[str, Any]]:
+    """Mutating requests of the operator that the API server answered, Events left out."""
+    return [
+        e["objectRef"] | {"verb": e["verb"]}
+        for e in bed.control_plane.audit_events()
+        if e["stage"] == "ResponseComplete"
+        and e["verb"] in CHANGES
+        and e["user"]["username"] == OPERATOR
+        and e["objectRef"]["resource"] != "events"
+        and namespace in (None, e["objectRef"].get("namespace"))
+    ]
+
+
+def vault_changes(bed: Bed, role: str = "") -> list[str]:
+    """Writes and deletions at OpenBao but for logins and look-ups, which change nothing."""
+    reading = ("auth/kubernetes/login", "identity/lookup", "auth/token/renew-self")
+    return [
+        f"{e['operation']} {e['path']}"
+        for e in bed.openbao.audit_requests()
+        if e["operation"] in ("create", "update", "delete")
+        and "agent-identity-operator" in str(e["display_name"])
+        and not e["path"].startswith(reading)
+        and role in e["path"]
+    ]
+
+
+def reconciles(operator: OperatorProcess) -> float:
+    """Reconciles of identities so far, whatever their result."""
+    lines = operator.metrics().splitlines()
+    ours = [x for x in lines if x.startswith('agent_identity_reconciles_total{kind="identity"')]
+    return sum(float(line.split()[-1]) for line in ours)
+
+
+def test_one_new_identity_costs_one_request_per_object(bed: Bed, tenant: Tenant) -> None:
+    tenant.identity("planner", **full_spec())
+    tenant.wait_ready("planner")
+
+    tenant.identity("agent", **full_spec(callers=("planner",)))
+    tenant.wait_ready("agent")
+
+    ours = [c for c in kube_changes(bed, tenant.namespace) if "planner" not in c.get("name", "")]
+    found = Counter((c["verb"], c["resource"], c.get("subresource", "")) for c in ours)
+    assert found == {
+        ("patch", "agentidentities", ""): 1,
+        ("create", "serviceaccounts", ""): 1,
+        ("create", "peerauthentications", ""): 1,
+        ("create", "authorizationpolicies", ""): 1,
+        ("create", "rolebindings", ""): 1,
+        ("patch", "agentidentities", "status"): 1,
+    }
+    role = tenant.role_name("agent")
+    assert vault_changes(bed, role) == [f"create auth/kubernetes/role/{role}"]
+    assert tenant.events("agent") == []
+
+
+def test_rest_and_restart_cost_nothing(bed: Bed, tenant: Tenant, operator: OperatorProcess) -> None:
+    names = [f"agent-{n}" for n in range(AT_REST)]
+    for name in names:
+        tenant.identity(name, **full_spec())
+    for name in names:
+        tenant.wait_ready(name)
+    kube, vault = len(kube_changes(bed)), len(vault_changes(bed))
+
+    before = reconciles(operator)
+    wait_until(
+        lambda: reconciles(operator) >= before + 2 * AT_REST,
+        timeout=10 * RESYNC_SECONDS,
+        what="every identity was looked at in two resync periods",
+    )
+    operator.restart()
+    operator.wait_ready()
+    wait_until(
+        lambda: reconciles(operator) >= AT_REST, timeout=30, what="every identity was looked at"
+    )
+
+    assert kube_changes(bed)[kube:] == []
+    assert vault_changes(bed)[vault:] == []
