@@ -36,17 +36,20 @@ DEBTS = Gauge("agent_identity_debts", "Clean-ups that a deletion could not wait 
 CONTEXT: ContextVar[dict[str, Any]] = ContextVar("agent_identity_log_context")
 
 
+_TRACE = 3000
+
+
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "message": redacted(record.getMessage()),
+            "message": redacted(record.getMessage(), _TRACE),
             **CONTEXT.get({}),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
-            line["exception"] = redacted(self.formatException(record.exc_info)[-1500:])
+            line["exception"] = redacted(self.formatException(record.exc_info)[-_TRACE:], _TRACE)
         return json.dumps(line, default=str)
 
 

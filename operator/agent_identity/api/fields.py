@@ -13,15 +13,22 @@ DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _SEGMENT = r"\.?[A-Za-z0-9_~:@-][A-Za-z0-9._~:@-]*"
 _TEMPLATE = r"\{\*\}"
 HTTP_PATH = rf"^((/{_SEGMENT})*(/|/\*)?|(/({_SEGMENT}|{_TEMPLATE}))*(/\{{\*\*\}})?)$"
-_VAULT_SEGMENT = r"([A-Za-z0-9_-][A-Za-z0-9._-]*|\{cluster\}|\{namespace\}|\{serviceAccount\})"
-VAULT_PATH = rf"^{_VAULT_SEGMENT}(/{_VAULT_SEGMENT})*(/\*|/)?$"
+_VAULT_LITERAL = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
+_VAULT_SEGMENT = rf"({_VAULT_LITERAL}|\{{cluster\}}|\{{namespace\}}|\{{serviceAccount\}})"
+# The first segment is a mount: a placeholder there would let a namespace called `sys` reach it.
+VAULT_PATH = rf"^{_VAULT_LITERAL}(/{_VAULT_SEGMENT})*(/\*|/)?$"
 VAULT_NAME = r"^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$"
 VAULT_MOUNT = (
     r"^[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?(/[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?)*$"
 )
-ANNOTATION_KEY = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$"
+ANNOTATION_KEY = (
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+    r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
+)
 CLUSTER_ROLE = r"^[a-zA-Z0-9]([a-zA-Z0-9:._-]*[a-zA-Z0-9])?$"
-HTTPS_ADDRESS = r"^https://[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]{1,5})?$"
+_HOST_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+HTTPS_ADDRESS = rf"^https://{_HOST_LABEL}(\.{_HOST_LABEL})*(:[0-9]{{1,5}})?$"
+PEM = r"^[\t\n\r -~]*-----BEGIN CERTIFICATE-----[\t\n\r -~]+-----END CERTIFICATE-----[\t\n\r -~]*$"
 GRPC_SERVICE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
 GRPC_METHOD = r"^([A-Za-z_][A-Za-z0-9_]*|\*)$"
 AUDIENCE = r"^[A-Za-z0-9]([A-Za-z0-9:/._-]*[A-Za-z0-9/])?$"

@@ -361,7 +361,7 @@ class ClassVault(Frozen):
     """https:// and host, with a port when it isn't 443."""
     namespace: f.VaultMount | None = None
     """Vault namespace, where there are any."""
-    ca_bundle: Annotated[str | None, Field(max_length=65536)] = None
+    ca_bundle: Annotated[str | None, Field(pattern=f.PEM, max_length=65536)] = None
     """PEM certificates that Vault's certificate is verified with. Left out: the system's."""
     login: VaultLogin
     """How the operator itself logs in."""

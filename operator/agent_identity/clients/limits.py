@@ -34,40 +34,50 @@ class Gate:
     async def enter(self) -> AsyncIterator[None]:
         """Raises Failed: Busy when all slots are taken for longer than a moment, or the last
         trouble while the gate is shut."""
-        self._pass_or_raise()
+        tries = self._admit()
+        await self._take_slot()
+        try:
+            if not tries:
+                self._raise_while_shut()
+            try:
+                yield
+            except Failed as error:
+                self._note(error)
+                raise
+            self._open()
+        finally:
+            self._slots.release()
+
+    async def _take_slot(self) -> None:
         try:
             await asyncio.wait_for(self._slots.acquire(), _PATIENCE)
         except TimeoutError:
             detail = f"{self._name} is at its limit of calls"
             raise Failed(Reason.BUSY, detail, retry_after=_PATIENCE) from None
-        try:
-            self._pass_or_raise()
-            yield
-            self._trouble, self._pause = None, _FIRST_PAUSE
-        except Failed as error:
-            self._note(error)
-            raise
-        finally:
-            self._slots.release()
 
-    def _pass_or_raise(self) -> None:
+    def _admit(self) -> bool:
+        """Whether this call is the one that tries; the others go on being told until it is back."""
+        self._raise_while_shut()
         if self._trouble is None:
-            return
-        now = time.monotonic()
-        if now < self._shut_until:
-            trouble = self._trouble
-            raise Failed(trouble.reason, trouble.message, retry_after=self._shut_until - now)
-        # This call is the one that tries; the others go on being told until it is back.
-        self._shut_until = now + self._pause
+            return False
+        self._shut_until = time.monotonic() + self._pause
+        return True
+
+    def _raise_while_shut(self) -> None:
+        left = self._shut_until - time.monotonic()
+        if self._trouble is not None and left > 0:
+            raise Failed(self._trouble.reason, self._trouble.message, retry_after=left)
+
+    def _open(self) -> None:
+        self._trouble, self._pause = None, _FIRST_PAUSE
 
     def _note(self, error: Failed) -> None:
-        if error.reason not in _TROUBLE:
-            if error.reason != Reason.BUSY:
-                self._trouble = None
-            return
-        self._trouble = error
-        self._shut_until = time.monotonic() + self._pause * random.uniform(0.75, 1.25)
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+        if error.reason in _TROUBLE:
+            self._trouble = error
+            self._shut_until = time.monotonic() + self._pause * random.uniform(0.75, 1.25)
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+        else:
+            self._open()
 
 
 class TokenBucket:

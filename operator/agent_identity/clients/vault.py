@@ -44,7 +44,7 @@ class _Token:
 def _tls(ca_bundle: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cadata=ca_bundle)
-    except (ssl.SSLError, ValueError) as error:
+    except (ssl.SSLError, ValueError, TypeError) as error:
         detail = "spec.vault.caBundle holds no PEM certificate"
         raise Invalid(Reason.INVALID_SPEC, detail) from error
 
@@ -151,7 +151,7 @@ class Vault:
             ) as response:
                 REQUESTS.labels("vault", method, str(response.status)).inc()
                 return self._answer(response.status, await response.read(), path)
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, UnicodeError) as error:
             REQUESTS.labels("vault", method, "error").inc()
             detail = f"Vault {self.spec.address} does not answer: {type(error).__name__}"
             raise Failed(Reason.UNREACHABLE, detail) from error

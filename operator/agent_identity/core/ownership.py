@@ -5,12 +5,15 @@ from typing import Any
 
 from agent_identity.api.v1alpha1 import GROUP, VERSION
 from agent_identity.core.identity import Identity
+from agent_identity.core.names import identity_named_by
 from agent_identity.core.resource import (
+    CLEANUP_FINALIZER,
     IDENTITY_LABEL,
     MANAGED_BY,
     MANAGER,
     RETIRED_LABEL,
     Key,
+    Observed,
     Ref,
 )
 
@@ -50,3 +53,10 @@ def controller_uid(metadata: Mapping[str, Any]) -> str:
         if owner.get("controller") and ours and owner.get("kind") == "AgentIdentity":
             return str(owner.get("uid", ""))
     return ""
+
+
+def is_orphan(seen: Observed) -> bool:
+    """Ours by label, and by a name or finalizer that only we give, with its owner taken off: what
+    an orphaning deletion leaves. Taken away at the end of its identity; never kept or adopted."""
+    ours = identity_named_by(seen.ref) == seen.identity or CLEANUP_FINALIZER in seen.finalizers
+    return seen.labelled and bool(seen.identity) and not seen.owner_uid and ours

@@ -13,9 +13,9 @@ _QUERY = re.compile(r"(https?://[^\s?]+)\?\S*")
 _USERINFO = re.compile(r"(https?://)[^\s/@]+@")
 
 
-def redacted(text: str) -> str:
-    """One line of at most 300 characters without tokens, keys, URL queries or user info."""
+def redacted(text: str, limit: int = _LIMIT) -> str:
+    """One line of at most `limit` characters without tokens, keys, URL queries or user info."""
     for pattern in _SECRETS:
         text = pattern.sub("[redacted]", text)
     text = _USERINFO.sub(r"\1", _QUERY.sub(r"\1", text))
-    return " ".join(text.split())[:_LIMIT]
+    return " ".join(text.split())[:limit]

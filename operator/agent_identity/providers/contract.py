@@ -95,6 +95,10 @@ class ClassRoom(Protocol):
         """Whether the class has this part."""
         ...
 
+    async def reach(self, agent_class: AgentClass) -> None:
+        """Look whether the backend is there, changing nothing."""
+        ...
+
     async def serve(self, agent_class: AgentClass, wanted: Wanted) -> Report:
         """Keep the class's own things in place, and sweep what nobody wants."""
         ...

@@ -43,7 +43,6 @@ class ClassPipeline:
             return await self._end(agent_class)
         if agent_class.spec is None:
             return await self._refuse(agent_class)
-        agent_class = await self._with_finalizer(agent_class)
         reports = [await self._serve(room, agent_class) for room in self._asked(agent_class)]
         await self._pay(agent_class, reports)
         await self._write_status(agent_class, class_status(agent_class, reports, now()))
@@ -55,6 +54,9 @@ class ClassPipeline:
 
     async def _serve(self, room: ClassRoom, agent_class: AgentClass) -> Report:
         try:
+            if CLEANUP_FINALIZER not in agent_class.meta.finalizers:
+                await room.reach(agent_class)
+                await self._hold(agent_class)
             return await room.serve(agent_class, self._world.wants_vault)
         except Problem as problem:
             return Report(room.condition, problem=problem)
@@ -91,13 +93,12 @@ class ClassPipeline:
         await self._write_status(agent_class, status)
         return problem
 
-    async def _with_finalizer(self, agent_class: AgentClass) -> AgentClass:
+    async def _hold(self, agent_class: AgentClass) -> None:
         """A class with a Vault is held until its roles are gone: without it nobody could log in
-        to take them away."""
-        if agent_class.vault is None or CLEANUP_FINALIZER in agent_class.meta.finalizers:
-            return agent_class
-        await self._set_finalizers(agent_class, (*agent_class.meta.finalizers, CLEANUP_FINALIZER))
-        return self._world.classes.get(agent_class.name, agent_class)
+        to take them away. One whose Vault was never reached has nothing there and may go."""
+        current = self._world.classes.get(agent_class.name, agent_class)
+        if current.vault and CLEANUP_FINALIZER not in current.meta.finalizers:
+            await self._set_finalizers(current, (*current.meta.finalizers, CLEANUP_FINALIZER))
 
     async def _set_finalizers(self, agent_class: AgentClass, finalizers: Sequence[str]) -> None:
         metadata = {

@@ -1,6 +1,6 @@
 """One identity's decision: what it is entitled to, and what that is for every room. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent_identity.core.checks import Standing, Verdict, judge
@@ -21,10 +21,9 @@ class Decision:
 
     @property
     def guards(self) -> frozenset[Ref]:
-        """What must stand before the first right is given."""
-        return frozenset(
-            r.ref for r in self.desired if STAGES[r.ref.kind] in (Stage.MTLS, Stage.POLICY)
-        )
+        """What must stand before the first right is given: mTLS and deny, and the account, since
+        whoever makes an account of that name would have its rights."""
+        return frozenset(r.ref for r in self.desired if STAGES[r.ref.kind] is not Stage.GRANT)
 
 
 def decide(facts: Facts, rooms: Sequence[Provider]) -> Decision:
@@ -46,13 +45,20 @@ def _is_foreign(resource: Resource, facts: Facts) -> bool:
     return not (seen is None or facts.has(resource.ref) or seen.is_retired_policy)
 
 
-def plan(decision: Decision, observed: Mapping[Ref, Observed], rooms: Sequence[Provider]) -> Plan:
+def plan(
+    decision: Decision,
+    observed: Mapping[Ref, Observed],
+    rooms: Sequence[Provider],
+    *,
+    blind: Collection[str] = (),
+) -> Plan:
     """What turns what is there into what was decided. A room that can't say what it wants keeps
-    what it has, unless the verdict takes it away."""
+    what it has, unless the verdict takes it away. blind: rooms whose backend could not be seen."""
     room_of = rooms_by_kind(rooms)
     kept = decision.problems if decision.verdict.standing is Standing.GRANTED else {}
     concerned = {r: seen for r, seen in observed.items() if room_of[r.kind] not in kept}
-    return plan_changes(decision.desired, concerned, room_of)
+    desired = [r for r in decision.desired if r.room not in blind]
+    return plan_changes(desired, concerned, room_of)
 
 
 def rooms_by_kind(rooms: Sequence[Provider]) -> Mapping[Kind, str]:

@@ -58,7 +58,7 @@ class Pipeline:
         outcome = Outcome()
         decision = decide(facts, self._tools.rooms)
         observed = await self._tools.executor.observe(facts, outcome, self._room_of)
-        changes = plan(decision, observed, self._tools.rooms)
+        changes = plan(decision, observed, self._tools.rooms, blind=outcome.problems)
         await self._tools.executor.take(changes.takes, facts, outcome)
         if changes.gives or self._lacks_finalizer(facts, decision):
             seen_afresh = await self._look_afresh(facts, decision)

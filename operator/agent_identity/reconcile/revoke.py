@@ -12,6 +12,7 @@ from agent_identity.clients.kube import IDENTITIES, ApiError
 from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.facts import Facts
 from agent_identity.core.identity import Identity
+from agent_identity.core.ownership import is_orphan
 from agent_identity.core.plan import plan_changes
 from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Observed, Ref, Resource
 from agent_identity.core.status import Report, identity_status
@@ -63,6 +64,7 @@ class Revoker:
     async def _take_away(self, facts: Facts, *, late: bool) -> Outcome:
         executor, outcome = self._tools.executor, Outcome()
         observed = await executor.observe(facts, outcome, self._room_of)
+        observed |= {ref: seen for ref, seen in facts.observed.items() if is_orphan(seen)}
         if late:
             await self._record_unseen(facts, outcome)
         stays = self._retired(facts.identity.key) if facts.pods else ()
@@ -142,7 +144,7 @@ class Revoker:
         return {
             ref: seen
             for ref, seen in world.objects(key).items()
-            if seen.is_retired_policy or (seen.owner_uid and not world.is_live(seen.owner_uid))
+            if is_orphan(seen) or (seen.owner_uid and not world.is_live(seen.owner_uid))
         }
 
     async def _is_there(self, key: Key) -> bool:

@@ -21,6 +21,9 @@ class MeshInstalled:
     def asked(self, agent_class: AgentClass) -> bool:
         return agent_class.has_mesh
 
+    async def reach(self, agent_class: AgentClass) -> None:
+        """It is the API server's own."""
+
     async def serve(self, agent_class: AgentClass, wanted: Wanted) -> Report:
         if not self._installed():
             detail = "the API server does not serve security.istio.io/v1: install Istio's CRDs"

@@ -178,6 +178,13 @@ class VaultBackend:
     def asked(self, agent_class: AgentClass) -> bool:
         return agent_class.vault is not None
 
+    async def reach(self, agent_class: AgentClass) -> None:
+        try:
+            await self._looked_up(agent_class)
+        except Problem as trouble:
+            self._troubles[agent_class.name] = trouble
+            raise
+
     async def serve(self, agent_class: AgentClass, wanted: Wanted) -> Report:
         try:
             home = await self._entered(agent_class)
@@ -189,18 +196,22 @@ class VaultBackend:
         self._troubles.pop(agent_class.name, None)
         return Report(self.condition)
 
-    async def _entered(self, agent_class: AgentClass) -> _Home:
-        """The class's home with a fresh list of roles; refused where the prefix is not ours."""
+    async def _looked_up(self, agent_class: AgentClass) -> _Home:
+        """The class's home, nothing listed yet."""
         vault = self._client(agent_class)
         mount = vault.spec.agent_auth.mount
         mounts = await vault.read("sys/auth") or {}
         if f"{mount}/" not in mounts:
             raise Failed(Reason.REJECTED, f"Vault {vault.spec.address} has no auth/{mount}")
-        name = vault_home(vault.spec)
+        return _Home(vault, mount, str(mounts[f"{mount}/"]["accessor"]), set())
+
+    async def _entered(self, agent_class: AgentClass) -> _Home:
+        """The class's home with a fresh list of roles; refused where the prefix is not ours."""
+        home = await self._looked_up(agent_class)
+        name = vault_home(home.vault.spec)
         known = self._homes.get(name)
-        home = _Home(vault, mount, str(mounts[f"{mount}/"]["accessor"]), set())
         await self._claim_prefix(home)
-        listed = await vault.keys(f"auth/{mount}/role")
+        listed = await home.vault.keys(f"auth/{home.mount}/role")
         home.roles = {r for r in listed if split_vault_role(self._cluster, r)}
         home.policies_of = known.policies_of if known else {}
         self._homes[name] = home
