@@ -11,15 +11,8 @@ from kubernetes.dynamic import DynamicClient
 
 from testbed.bed import Bed
 from testbed.operator_process import OperatorProcess
-from testbed.tenant import RBAC, Tenant, class_manifest
+from testbed.tenant import RBAC, SHORT_PERIODS, Tenant, class_manifest
 
-RESYNC_SECONDS = 4
-DEADLINE_SECONDS = 5
-SETTINGS = {
-    "AGENT_IDENTITY_RESYNC_SECONDS": str(RESYNC_SECONDS),
-    "AGENT_IDENTITY_DELETION_DEADLINE_SECONDS": str(DEADLINE_SECONDS),
-    "AGENT_IDENTITY_LOG_LEVEL": "DEBUG",
-}
 _numbers = count(1)
 
 
@@ -31,7 +24,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
 
 @pytest.fixture(scope="session")
 def operator(bed: Bed) -> Iterator[OperatorProcess]:
-    with bed.operator(settings=SETTINGS) as process:
+    with bed.operator(settings=SHORT_PERIODS) as process:
         process.wait_ready()
         yield process
 

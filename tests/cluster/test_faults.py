@@ -6,12 +6,11 @@ from collections.abc import Iterator
 import pytest
 from kubernetes.dynamic import DynamicClient
 from test_deletion import OUTAGES, forbidden, paused, sealed, stopped
+
 from testbed.bed import Bed
 from testbed.operator_process import OperatorProcess
-from testbed.tenant import Tenant, class_manifest, full_spec
+from testbed.tenant import SHORT_PERIODS, Tenant, class_manifest, full_spec
 from testbed.waiting import wait_until
-
-from conftest import SETTINGS
 
 HEAL_SECONDS = 30
 REASONS = {
@@ -65,7 +64,9 @@ def test_a_wrong_certificate_is_refused(tenant: Tenant, bed: Bed) -> None:
 def test_a_ca_bundle_that_is_none_says_so(tenant: Tenant, bed: Bed) -> None:
     name = f"garbled-{tenant.namespace}"
     manifest = class_manifest(name, bed)
-    manifest["spec"]["vault"]["caBundle"] = "not a certificate"
+    manifest["spec"]["vault"]["caBundle"] = (
+        "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n"
+    )
     tenant.create(manifest)
     told = tenant.wait_reason(name, "InvalidSpec", "VaultReady", of="AgentIdentityClass")
     assert "caBundle" in told["message"]
@@ -171,7 +172,7 @@ def test_what_changed_while_the_operator_was_away_is_put_right(
 
 def test_health_and_settings(bed: Bed, operator: OperatorProcess) -> None:
     assert "agent_identity_requests_total" in operator.metrics()
-    wrong = bed.operator(settings=SETTINGS | {"AGENT_IDENTITY_TRUST_DOMAIN": "Not Lower"})
+    wrong = bed.operator(settings=SHORT_PERIODS | {"AGENT_IDENTITY_TRUST_DOMAIN": "Not Lower"})
     wrong.start()
     deadline = time.monotonic() + 20
     while wrong.alive and time.monotonic() < deadline:

@@ -5,10 +5,8 @@ from typing import Any
 
 from testbed.bed import Bed
 from testbed.operator_process import OperatorProcess
-from testbed.tenant import Tenant, full_spec
+from testbed.tenant import RESYNC_SECONDS, Tenant, full_spec
 from testbed.waiting import wait_until
-
-from conftest import RESYNC_SECONDS
 
 OPERATOR = "system:serviceaccount:agent-identity-system:agent-identity-operator"
 CHANGES = {"create", "update", "patch", "delete", "deletecollection"}

@@ -28,6 +28,13 @@ VERSIONS = {
     "ClusterRole": RBAC,
 }
 READY_SECONDS = 30
+RESYNC_SECONDS = 4
+# What takes minutes in production takes seconds in tests.
+SHORT_PERIODS = {
+    "AGENT_IDENTITY_RESYNC_SECONDS": str(RESYNC_SECONDS),
+    "AGENT_IDENTITY_DELETION_DEADLINE_SECONDS": "5",
+    "AGENT_IDENTITY_LOG_LEVEL": "DEBUG",
+}
 
 
 def class_manifest(name: str, bed: Bed | None, **spec: Any) -> Manifest:

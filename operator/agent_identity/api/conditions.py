@@ -4,6 +4,7 @@ The README's tables are generated from these. A reason is a promise: alerts and 
 """
 
 from enum import StrEnum
+from typing import Self
 
 
 class ConditionType(StrEnum):
@@ -11,7 +12,7 @@ class ConditionType(StrEnum):
 
     about: str
 
-    def __new__(cls, value: str, about: str) -> "ConditionType":
+    def __new__(cls, value: str, about: str) -> Self:
         member = str.__new__(cls, value)
         member._value_ = value
         member.about = about
@@ -33,7 +34,7 @@ class Reason(StrEnum):
 
     action: str
 
-    def __new__(cls, value: str, action: str) -> "Reason":
+    def __new__(cls, value: str, action: str) -> Self:
         member = str.__new__(cls, value)
         member._value_ = value
         member.action = action
@@ -43,7 +44,7 @@ class Reason(StrEnum):
     IN_PLACE = "InPlace", "Nothing."
     SHADOW = (
         "Shadow",
-        "Read status.wouldWrite; set inbound.enforcement to Enforce when it is right.",
+        "Read status.wouldWrite; set inbound.enforcement to Enforce when right.",
     )
     CALLERS_MISSING = (
         "CallersMissing",
@@ -64,7 +65,7 @@ class Reason(StrEnum):
     NOT_IN_CLASS = "NotInClass", "Ask only for what the class lists (the message names it)."
     ENFORCEMENT_BELOW_CLASS = (
         "EnforcementBelowClass",
-        "Set inbound.enforcement to Enforce, or ask the platform team for minimumEnforcement Shadow.",
+        "Set inbound.enforcement to Enforce, or ask for minimumEnforcement Shadow in the class.",
     )
     NO_MESH = "NoMesh", "Remove inbound, or use a class that has a mesh: nobody would enforce it."
     ACCOUNT_TAKEN = (
@@ -77,7 +78,7 @@ class Reason(StrEnum):
     )
     FOREIGN_POLICY = (
         "ForeignPolicy",
-        "Remove or narrow the policy that the message names: it lets in more than this identity says.",
+        "Remove or narrow the policy that the message names: it lets in more than ours.",
     )
     CLUSTER_NAME_TAKEN = (
         "ClusterNameTaken",

@@ -95,11 +95,11 @@ class Rule(Frozen):
         json_schema_extra=f.rules(
             f.rule(
                 "has(self.http) == (self.protocol == 'HTTP')",
-                "http (methods and paths) is required with protocol HTTP and refused with others",
+                "http (methods and paths) is required with protocol HTTP, refused with others",
             ),
             f.rule(
                 "has(self.grpc) == (self.protocol == 'GRPC')",
-                "grpc (services and methods) is required with protocol GRPC and refused with others",
+                "grpc (services and methods) is required with protocol GRPC, refused with others",
             ),
         )
     )
@@ -197,7 +197,7 @@ class NamespaceSelector(Frozen):
     """Which namespaces may use a class."""
 
     match_labels: Annotated[dict[f.LabelKey, f.LabelValue], Field(max_length=16)]
-    """Labels that a namespace must carry. {} is every namespace, and must be written to be meant."""
+    """Labels that a namespace must carry. {} is every namespace; it must be written."""
 
 
 class ClassServiceAccounts(Frozen):
@@ -251,7 +251,7 @@ class Mesh(Frozen):
     )
 
     type: Literal["Istio", "None"]
-    """Istio, or None: nothing enforces inbound rules, so identities of this class can't have any."""
+    """Istio, or None: nothing would enforce inbound rules, so identities can't have any."""
     istio: Istio | None = None
     """Exactly with type Istio."""
 

@@ -139,7 +139,7 @@ class Kube:
         await self._session.close()
 
     async def get(self, path: str) -> Json:
-        """One object as it is now (a quorum read). Raises ApiError; `absent` where there is none."""
+        """One object as it is now (a quorum read). Raises ApiError, `absent` without one."""
         return await self._send("GET", path)
 
     async def list(self, path: str, *, selector: str = "") -> tuple[list[Json], str]:

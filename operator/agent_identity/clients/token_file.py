@@ -1,6 +1,5 @@
 """A projected token, read again when the kubelet has renewed it."""
 
-import os
 from pathlib import Path
 
 from agent_identity.api.conditions import Reason
@@ -18,7 +17,7 @@ class TokenFile:
     def read(self) -> str:
         """The token. Raises Failed where the file can't be read."""
         try:
-            at = os.stat(self._path).st_mtime_ns
+            at = self._path.stat().st_mtime_ns
             if at != self._at:
                 self._token = self._path.read_text().strip()
                 self._at = at

@@ -11,7 +11,7 @@ from agent_identity.api.conditions import Reason
 MESSAGE_LIMIT = 1024
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818  it is what status tells, and no error of ours
     """Something keeps us from what the spec asks for.
 
     reason: a documented constant. message: for people; never holds a secret, a time or a

@@ -34,17 +34,15 @@ def conditions(
 ) -> list[Status]:
     """Ready, Reconciling and Stalled (kstatus: the latter two are abnormal when True), and the
     rooms'. A condition whose status did not change keeps its transition time."""
-    stalled = isinstance(problem, Invalid)
-    waits = problem is not None and not stalled
-    idle = Reason.DONE if problem is None else Reason.NOT_STALLED
+    stalls = problem if isinstance(problem, Invalid) else None
+    waits = None if stalls else problem
+    idle = Reason.NOT_STALLED if waits else Reason.DONE
     rows = [
-        _row(
-            ConditionType.READY, problem is None, problem, Reason.IN_PLACE, _all_in_place(reports)
-        ),
-        _row(ConditionType.RECONCILING, waits, problem if waits else None, Reason.DONE, ""),
-        _row(ConditionType.STALLED, stalled, problem if stalled else None, idle, ""),
+        _normal(ConditionType.READY, problem, Reason.IN_PLACE, _all_in_place(reports)),
+        _abnormal(ConditionType.RECONCILING, waits, Reason.DONE),
+        _abnormal(ConditionType.STALLED, stalls, idle),
+        *(_normal(r.condition, r.problem, r.reason, r.message) for r in reports),
     ]
-    rows += [_row(r.condition, r.problem is None, r.problem, r.reason, r.message) for r in reports]
     before = {c.get("type"): c for c in subject.status.get("conditions") or ()}
     return [_dated(row, before.get(row["type"]), subject.meta.generation, now) for row in rows]
 
@@ -53,15 +51,21 @@ def _all_in_place(reports: Sequence[Report]) -> str:
     return "; ".join(r.message for r in reports if r.message and r.reason != Reason.IN_PLACE)
 
 
-def _row(
-    kind: ConditionType, holds: bool, problem: Problem | None, reason: Reason, message: str
-) -> Status:
-    return {
-        "type": kind.value,
-        "status": "True" if holds else "False",
-        "reason": (problem.reason if problem else reason).value,
-        "message": (problem.message if problem else message)[:_MESSAGE_LIMIT],
-    }
+def _normal(kind: ConditionType, problem: Problem | None, reason: Reason, message: str) -> Status:
+    if problem is None:
+        return _row(kind, "True", reason, message)
+    return _row(kind, "False", problem.reason, problem.message)
+
+
+def _abnormal(kind: ConditionType, problem: Problem | None, reason: Reason) -> Status:
+    if problem is None:
+        return _row(kind, "False", reason, "")
+    return _row(kind, "True", problem.reason, problem.message)
+
+
+def _row(kind: ConditionType, status: str, reason: Reason, message: str) -> Status:
+    cut = message[:_MESSAGE_LIMIT]
+    return {"type": kind.value, "status": status, "reason": reason.value, "message": cut}
 
 
 def _dated(row: Status, before: Mapping[str, Any] | None, generation: int, now: str) -> Status:

@@ -1,1 +1,1 @@
-"""The rooms: what each backend needs for an identity. Equal, behind one door, blind to each other."""
+"""The rooms: what each backend needs. Equal, behind one door, blind to each other."""

@@ -1,0 +1,106 @@
+"""The work queue: each key once, one worker a key, namespaces in turn."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any
+
+from agent_identity.core.resource import Key
+from agent_identity.reconcile.queue import WorkQueue
+
+Test = Callable[[], Coroutine[Any, Any, None]]
+
+
+def in_loop(test: Test) -> Callable[[], None]:
+    @wraps(test)
+    def run() -> None:
+        asyncio.run(asyncio.wait_for(test(), 2))
+
+    return run
+
+
+A, B, C = Key("a", "1"), Key("a", "2"), Key("b", "1")
+
+
+@in_loop
+async def test_a_key_that_waits_is_there_once() -> None:
+    queue = WorkQueue()
+    for _ in range(5):
+        queue.add(A)
+    assert await queue.get() == A
+    assert queue.depth == 0
+
+
+@in_loop
+async def test_a_key_that_comes_while_it_is_worked_on_comes_again_afterwards() -> None:
+    queue = WorkQueue()
+    queue.add(A)
+    await queue.get()
+    queue.add(A)
+    assert queue.depth == 0
+    queue.done(A)
+    assert await queue.get() == A
+
+
+@in_loop
+async def test_namespaces_take_turns() -> None:
+    queue = WorkQueue()
+    for key in (A, B, C):
+        queue.add(key)
+    assert [await queue.get() for _ in range(3)] == [A, C, B]
+
+
+@in_loop
+async def test_the_earlier_of_two_times_counts() -> None:
+    queue = WorkQueue()
+    queue.add(A, 60)
+    queue.add(A, 0.01)
+    queue.add(A, 60)
+    assert await queue.get() == A
+
+
+@in_loop
+async def test_a_delayed_key_that_becomes_due_is_not_due_twice() -> None:
+    queue = WorkQueue()
+    queue.add(A, 0.01)
+    queue.add(A)
+    await queue.get()
+    queue.done(A)
+    queue.add(B, 0.05)
+    assert await queue.get() == B
+
+
+@in_loop
+async def test_what_fails_is_pending_until_it_succeeds() -> None:
+    queue = WorkQueue()
+    queue.add(A)
+    await queue.get()
+    queue.back_off(A)
+    queue.done(A)
+    assert queue.pending(A)
+    assert await queue.get() == A
+    queue.succeeded(A)
+    queue.done(A)
+    assert not queue.pending(A)
+
+
+@in_loop
+async def test_many_workers_get_all_keys() -> None:
+    queue = WorkQueue()
+    keys = {Key(f"n{i % 7}", str(i)) for i in range(100)}
+    seen: list[Key] = []
+
+    async def work() -> None:
+        while len(seen) < len(keys):
+            key = await queue.get()
+            seen.append(key)
+            await asyncio.sleep(0)
+            queue.done(key)
+
+    workers = [asyncio.create_task(work()) for _ in range(8)]
+    for key in keys:
+        queue.add(key)
+    await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
+    for worker in workers:
+        worker.cancel()
+    assert sorted(seen) == sorted(keys)

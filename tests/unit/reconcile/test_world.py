@@ -1,0 +1,174 @@
+"""Who is looked at when something changes, and who an agent is to those it calls."""
+
+from typing import Any
+
+import pytest
+
+from agent_identity.core.names import account_ref
+from agent_identity.core.observed import observe_object
+from agent_identity.core.resource import Key, Kind
+from agent_identity.reconcile.world import Pod, World
+from samples import CLUSTER, class_of, metadata, namespace_of
+
+AGENT, PLANNER = Key("agents", "agent"), Key("agents", "planner")
+
+
+class Story:
+    """A world, and the keys that became due since one last looked."""
+
+    def __init__(self) -> None:
+        self._due: set[Key] = set()
+        self.world = World(CLUSTER, self._due.add)
+        self.version = 1
+        self.world.namespace_changed(None, namespace_of())
+        self.world.classes["default"] = class_of()
+
+    def due(self) -> set[Key]:
+        keys = set(self._due)
+        self._due.clear()
+        return keys
+
+    def identity(self, name: str, **spec: Any) -> None:
+        self.version += 1
+        meta = metadata(name, "agents", resourceVersion=str(self.version), generation=self.version)
+        self.world.see_identity({"metadata": meta, "spec": spec})
+
+    def account(self, name: str, owner: str | None = None, **more: Any) -> None:
+        self.version += 1
+        body = {
+            "metadata": metadata(name, "agents", resourceVersion=str(self.version))
+            | {
+                "labels": {
+                    "app.kubernetes.io/managed-by": "agent-identity-operator",
+                    "agentidentity.dev/identity": name,
+                },
+                "ownerReferences": [
+                    {
+                        "apiVersion": "agentidentity.dev/v1alpha1",
+                        "kind": "AgentIdentity",
+                        "controller": True,
+                        "uid": owner or f"uid-of-{name}",
+                    }
+                ],
+            }
+            | more
+        }
+        seen = observe_object(Kind.SERVICE_ACCOUNT, body)
+        self.world.object_changed(self.world.owned.get(seen.ref), seen)
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story()
+
+
+def inbound(*callers: str) -> dict[str, Any]:
+    rule = {
+        "name": "r",
+        "from": [{"kind": "AgentIdentity", "name": c} for c in callers],
+        "ports": [1],
+        "protocol": "TCP",
+    }
+    return {"enforcement": "Enforce", "rules": [rule]}
+
+
+def test_an_agent_is_somebody_once_its_account_is_its_own(story: Story) -> None:
+    story.identity("planner")
+    assert story.world.principal(PLANNER) == ""
+    story.account("planner")
+    assert story.world.principal(PLANNER) == "cluster.local/ns/agents/sa/planner"
+    story.account("planner", owner="somebody-else")
+    assert story.world.principal(PLANNER) == ""
+
+
+def test_those_who_name_it_are_looked_at_when_it_becomes_or_ceases_to_be(story: Story) -> None:
+    story.identity("agent", inbound=inbound("planner"))
+    story.identity("planner")
+    story.due()
+    story.account("planner")
+    assert AGENT in story.due()
+    story.identity("planner", rbac={"clusterRoles": ["cluster-admin"]})
+    assert AGENT in story.due()
+    story.identity("planner")
+    assert AGENT in story.due()
+    story.world.lose_identity(PLANNER, "uid-of-planner")
+    assert AGENT in story.due()
+
+
+def test_those_who_let_all_agents_in_are_looked_at_too(story: Story) -> None:
+    rule = inbound()["rules"][0] | {"from": [{"kind": "AllAgentIdentities", "namespace": "agents"}]}
+    story.identity("agent", inbound={"enforcement": "Enforce", "rules": [rule]})
+    story.due()
+    story.identity("planner")
+    story.account("planner")
+    assert AGENT in story.due()
+
+
+def test_what_is_no_news_makes_nobody_due(story: Story) -> None:
+    story.identity("agent")
+    story.due()
+    body = {
+        "metadata": metadata("agent", "agents", resourceVersion="99", generation=story.version),
+        "spec": {},
+    }
+    story.world.see_identity(body)
+    assert story.due() == set()
+
+
+def test_an_older_version_is_not_taken_for_news(story: Story) -> None:
+    story.identity("agent", rbac={"clusterRoles": ["ticket-reader"]})
+    old = {"metadata": metadata("agent", "agents"), "spec": {}}
+    story.world.see_identity(old)
+    facts = story.world.facts(AGENT)
+    assert facts is not None
+    assert facts.identity.spec is not None
+    assert facts.identity.spec.rbac is not None
+
+
+def test_of_two_the_owner_of_the_live_account_holds_it(story: Story) -> None:
+    story.identity("agent", serviceAccount={"name": "shared"})
+    story.identity("planner", serviceAccount={"name": "shared"})
+    for name, loses in (("agent", "planner"), ("planner", "agent")):
+        story.account("shared", owner=f"uid-of-{name}")
+        rivals = {k: story.world.facts(Key("agents", k)) for k in ("agent", "planner")}
+        facts = rivals[loses]
+        assert facts is not None
+        assert facts.rival is not None
+        assert facts.rival.name == name
+
+
+def test_without_an_account_the_older_holds_it_then_the_lesser_uid(story: Story) -> None:
+    story.identity("planner", serviceAccount={"name": "shared"})
+    story.identity("agent", serviceAccount={"name": "shared"})
+    facts = story.world.facts(PLANNER)
+    assert facts is not None
+    assert facts.rival is not None
+    assert facts.rival.name == "agent"
+
+
+def test_a_namespace_that_changes_labels_has_its_identities_looked_at(story: Story) -> None:
+    story.identity("agent")
+    story.due()
+    story.world.namespace_changed(namespace_of(), namespace_of(agents="denied"))
+    assert AGENT in story.due()
+
+
+def test_pods_are_counted_by_label(story: Story) -> None:
+    pod = Pod("agents", "p", {"agentidentity.dev/identity": "agent"})
+    story.world.pod_changed(None, pod)
+    assert story.world.has_pods(AGENT)
+    story.world.pod_changed(pod, None)
+    assert not story.world.has_pods(AGENT)
+
+
+def test_a_foreign_object_that_goes_has_its_namesake_looked_at(story: Story) -> None:
+    story.identity("agent")
+    facts = story.world.facts(AGENT)
+    assert facts is not None
+    body = {"metadata": metadata("agent", "agents")}
+    foreign = observe_object(Kind.SERVICE_ACCOUNT, body)
+    story.world.object_changed(None, foreign)
+    story.due()
+    assert foreign.ref == account_ref(facts.identity)
+    story.world.object_changed(foreign, None)
+    assert AGENT in story.due()
