@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 from kubernetes.dynamic import DynamicClient
+
 from testbed.bed import Bed
 from testbed.operator_process import OperatorProcess
 from testbed.tenant import Tenant, full_spec

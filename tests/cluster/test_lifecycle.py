@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from kubernetes.dynamic import DynamicClient
+
 from testbed.bed import Bed
 from testbed.tenant import Tenant, class_manifest, full_spec
 from testbed.waiting import wait_until

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
 from testbed.control_plane import ControlPlane
 from testbed.openbao import OpenBao
 from testbed.toolchain import find_binaries

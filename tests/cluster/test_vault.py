@@ -1,6 +1,7 @@
 """Secrets: real logins with real tokens, what they may read, and that they end."""
 
 import pytest
+
 from testbed.bed import Bed
 from testbed.tenant import Tenant, class_manifest, full_spec
 from testbed.waiting import wait_until

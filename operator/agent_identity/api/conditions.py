@@ -90,7 +90,10 @@ class Reason(StrEnum):
     CLASS_INVALID = "ClassInvalid", "The platform team must mend the class; its status says how."
     ACCOUNT_BUSY = "AccountBusy", "Wait: the identity that held this account is being deleted."
     MESH_NOT_INSTALLED = "MeshNotInstalled", "Install Istio's CRDs, or use a class without mesh."
-    MTLS_FIRST = "MTLSFirst", "Wait: rights are given once mTLS and the policy stand."
+    MTLS_FIRST = (
+        "MTLSFirst",
+        "Wait: rights are given once the account, mTLS and the policy stand.",
+    )
     DELETING = "Deleting", "Wait: the identity is being taken away."
     # Something failed and is retried (Failed).
     UNREACHABLE = "Unreachable", "Look at the backend that the message names: it does not answer."

@@ -174,8 +174,9 @@ def _spiffe_id_is_legal(asked: Asked) -> Problem | None:
 
 def _nothing_is_foreign(asked: Asked) -> Problem | None:
     identity = asked.facts.identity
-    foreign = sorted(str(o.ref) for o in _not_ours(asked) if not _left_over(o))
-    left = sorted(str(o.ref) for o in _not_ours(asked) if _left_over(o))
+    owners = asked.facts.owners
+    foreign = sorted(str(o.ref) for o in _not_ours(asked) if not _left_over(o, owners))
+    left = sorted(str(o.ref) for o in _not_ours(asked) if _left_over(o, owners))
     if foreign:
         where = f"{', '.join(foreign)} in {identity.key.namespace}"
         detail = f"{where} exists and is not ours: nothing is adopted"
@@ -193,10 +194,10 @@ def _not_ours(asked: Asked) -> list[Observed]:
     return [o for o in seen if o and not o.is_owned_by(uid) and not o.is_retired_policy]
 
 
-def _left_over(seen: Observed) -> bool:
+def _left_over(seen: Observed, owners: frozenset[str]) -> bool:
     """Of an earlier identity of this name: derived names are injective, so it can be no other's.
     The garbage collector takes it away, since its owner is gone."""
-    return seen.labelled and bool(seen.owner_uid)
+    return seen.labelled and bool(seen.owner_uid) and seen.owner_uid not in owners
 
 
 ENTRY: tuple[Check, ...] = (

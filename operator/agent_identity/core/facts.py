@@ -37,7 +37,8 @@ class Rival:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """agent_class, namespace: None where there is none. observed: the Kubernetes objects that
-    carry the identity's label or one of its names. callers: every caller that its rules and its
+    carry the identity's label or one of its names. owners: UIDs of identities that are
+    there and control one of these. callers: every caller that its rules and its
     class's name → SPIFFE principals of those who are there. pods: whether pods with the label run.
     mesh_installed: whether the mesh's CRDs are served."""
 
@@ -46,6 +47,7 @@ class Facts:
     agent_class: AgentClass | None
     namespace: Namespace | None
     observed: Mapping[Ref, Observed]
+    owners: frozenset[str] = frozenset()
     rival: Rival | None = None
     callers: Mapping[Caller, tuple[str, ...]] | None = None
     foreign_policies: tuple[ForeignPolicy, ...] = ()

@@ -32,6 +32,7 @@ from agent_identity.telemetry import (
 
 _SILENT_SECONDS = 180.0
 _STUCK_SECONDS = 120.0
+_MEASURE_SECONDS = 10.0
 
 
 class Informers:
@@ -118,6 +119,7 @@ class Engine:
                 tasks.create_task(self._work())
             tasks.create_task(self._resync())
             tasks.create_task(self._watch_mesh())
+            tasks.create_task(self._measure())
             self.ready.set()
 
     async def _know_everything(self) -> None:
@@ -158,7 +160,6 @@ class Engine:
         while True:
             for key in self._all_keys():
                 self._queue.add(key, random.Random(str(key)).random() * self._period)
-            self._count_conditions()
             await asyncio.sleep(self._period)
             try:
                 await self._list_ours()
@@ -169,6 +170,13 @@ class Engine:
         classes = [c.meta.key for c in self._world.classes.values()]
         orphans = {Key(r.namespace, o.identity) for r, o in self._world.owned.items() if o.labelled}
         return [*classes, *(set(self._world.identities) | orphans)]
+
+    async def _measure(self) -> None:
+        while True:
+            QUEUE_DEPTH.set(self._queue.depth)
+            QUEUE_AGE.set(self._queue.oldest)
+            self._count_conditions()
+            await asyncio.sleep(_MEASURE_SECONDS)
 
     def _count_conditions(self) -> None:
         CONDITIONS.clear()
@@ -181,8 +189,6 @@ class Engine:
         before = self._informers.mesh_installed()
         while True:
             await asyncio.sleep(1)
-            QUEUE_DEPTH.set(self._queue.depth)
-            QUEUE_AGE.set(self._queue.oldest)
             after = self._informers.mesh_installed()
             if after != before:
                 before = after

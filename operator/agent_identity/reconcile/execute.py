@@ -131,7 +131,7 @@ class Executor:
             stand |= {a.ref for a in outcome.done}
 
     async def _hold_back(self, action: Action, outcome: Outcome) -> None:
-        problem = Waiting(Reason.MTLS_FIRST, "given once mTLS and the policy stand")
+        problem = Waiting(Reason.MTLS_FIRST, "given once the account, mTLS and the policy stand")
         outcome.note(action.room, problem)
 
     async def _give_one(self, action: Action, outcome: Outcome) -> None:

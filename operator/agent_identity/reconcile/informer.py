@@ -59,6 +59,8 @@ class Informer(Generic[T]):
                 await self._pause(error, failures)
 
     async def _pause(self, error: Failed, failures: int) -> None:
+        """An outage of the API server is no illness of ours: this loop goes on."""
+        self._heard()
         if failures > 1:
             log.warning("watch of %s: %s", self._path, error.message)
         limit = min(10.0, 0.1 * 2 ** min(failures, 8))

@@ -6,7 +6,7 @@ it can be lost: it is rebuilt from lists.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent_identity.api.v1alpha1 import Caller, Rule
@@ -254,14 +254,8 @@ class World:
         identity = self.identities.get(key)
         if identity is None:
             return None
-        facts = self._own_facts(identity)
-        return Facts(
-            cluster=facts.cluster,
-            identity=identity,
-            agent_class=facts.agent_class,
-            namespace=facts.namespace,
-            observed=facts.observed,
-            rival=facts.rival,
+        return replace(
+            self._own_facts(identity),
             callers={c: self._resolve(c, key.namespace) for c in self._callers_named(identity)},
             foreign_policies=self._foreign_policies(identity),
             pods=bool(self._pods.get(key)),
@@ -270,12 +264,14 @@ class World:
 
     def _own_facts(self, identity: Identity) -> Facts:
         """Facts without those about others: enough for a verdict."""
+        observed = self.objects(identity.key) | self._derived(identity)
         return Facts(
             cluster=self.cluster,
             identity=identity,
             agent_class=self.classes.get(identity.class_name),
             namespace=self.namespaces.get(identity.key.namespace),
-            observed=self.objects(identity.key) | self._derived(identity),
+            observed=observed,
+            owners=frozenset(o.owner_uid for o in observed.values()) & self._uids,
             rival=self._rival(identity),
         )
 

@@ -26,6 +26,7 @@ from agent_identity.core.status import Report
 from agent_identity.providers.contract import Debt, Wanted
 from agent_identity.providers.vault.desired import class_policies
 
+_SOON = 0.2
 Connect = Callable[[ClassVault], Vault]
 Accounts = Callable[[Key], str]
 """UID of the live ServiceAccount of this (namespace, account); empty where there is none."""
@@ -89,7 +90,7 @@ class VaultBackend:
             raise trouble
         if home not in self._homes:
             detail = f"the Vault of class {agent_class.name} has not been looked at yet"
-            raise Waiting(Reason.CLASS_NOT_FOUND, detail)
+            raise Failed(Reason.BUSY, detail, retry_after=_SOON)
         return home
 
     async def _seen(self, home: _Home, ref: Ref, *, read: bool) -> Observed | None:
@@ -209,11 +210,15 @@ class VaultBackend:
         """The class's home with a fresh list of roles; refused where the prefix is not ours."""
         home = await self._looked_up(agent_class)
         name = vault_home(home.vault.spec)
-        known = self._homes.get(name)
         await self._claim_prefix(home)
+        known = self._homes.get(name)
+        before = set(known.roles) if known else set()
         listed = await home.vault.keys(f"auth/{home.mount}/role")
         home.roles = {r for r in listed if split_vault_role(self._cluster, r)}
-        home.policies_of = known.policies_of if known else {}
+        if known:
+            # What was written while the list was on its way may not be in it.
+            home.roles |= known.roles - before
+            home.policies_of = known.policies_of
         self._homes[name] = home
         return home
 
@@ -250,14 +255,18 @@ class VaultBackend:
     async def _remove_policies(
         self, agent_class: AgentClass, home: _Home, *, keep: set[str]
     ) -> None:
-        """Policies of the class that it has no more. Without a right to list them there are none:
-        then the class only names policies of others."""
-        vault = agent_class.vault
-        if keep or not vault or not all(p.policy_name for p in vault.policies or ()):
-            prefix = vault_policy_prefix(self._cluster, agent_class.name)
-            for name in await home.vault.keys("sys/policies/acl"):
-                if name.startswith(prefix) and name not in keep:
-                    await home.vault.delete(f"sys/policies/acl/{name}")
+        """Policies of the class that it has no more. An operator that may not list policies may
+        not write any either, which is enough where the class only names policies of others."""
+        prefix = vault_policy_prefix(self._cluster, agent_class.name)
+        try:
+            names = await home.vault.keys("sys/policies/acl")
+        except Failed as failure:
+            if keep or failure.reason is not Reason.FORBIDDEN:
+                raise
+            return
+        for name in names:
+            if name.startswith(prefix) and name not in keep:
+                await home.vault.delete(f"sys/policies/acl/{name}")
 
     async def _sweep(self, home: _Home, name: str, wanted: Wanted) -> None:
         """Asked for each role just before it goes: an identity may have come since the list."""
