@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
-.venv/.done: requirements-dev.lock pyproject.toml
+.venv/.done: requirements-dev.lock
 	@echo "==> .venv: what the tests and checks need"
 	$(PYTHON) -m venv --clear .venv
 	$(VENV)/pip install --quiet --require-hashes -r requirements-dev.lock
@@ -21,7 +21,7 @@ help: ## List the targets
 	@touch $@
 
 # The operator under test sees what its lock file names and nothing else.
-.venv-operator/.done: requirements.lock pyproject.toml
+.venv-operator/.done: requirements.lock
 	@echo "==> .venv-operator: what the operator needs at run time"
 	$(PYTHON) -m venv --clear .venv-operator
 	.venv-operator/bin/pip install --quiet --require-hashes -r requirements.lock

@@ -27,12 +27,29 @@ from agent_identity.reconcile.pipeline import Pipeline, Tools
 from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.revoke import Revoker
 from agent_identity.reconcile.world import World
-from agent_identity.registry import build_rooms
+from agent_identity.registry import Rooms, build_rooms
 from agent_identity.settings import Settings, SettingsError, read_settings
 from agent_identity.telemetry import log, set_up_logging
 
 _API_CONNECTIONS = 48
 _WATCHERS = 2
+
+
+def _rooms(
+    settings: Settings, world: World, informers: Informers, outside: aiohttp.ClientSession
+) -> Rooms:
+    vault_jwt = TokenFile(settings.vault_token_file)
+
+    def connect(spec: ClassVault) -> Vault:
+        return Vault(spec, outside, vault_jwt, limit=max(2, settings.workers // 4))
+
+    return build_rooms(
+        cluster=settings.cluster_name,
+        cluster_uid=lambda: world.namespaces["kube-system"].uid,
+        connect=connect,
+        accounts=world.account_uid,
+        mesh_installed=informers.mesh_installed,
+    )
 
 
 def build_engine(
@@ -41,18 +58,7 @@ def build_engine(
     """Everything wired together. outside: the session for backends other than the API server."""
     informers = Informers(kube, world)
     world.mesh_installed = informers.mesh_installed
-    vault_jwt = TokenFile(settings.vault_token_file)
-
-    def connect(spec: ClassVault) -> Vault:
-        return Vault(spec, outside, vault_jwt, limit=max(2, settings.workers // 4))
-
-    rooms = build_rooms(
-        cluster=settings.cluster_name,
-        cluster_uid=lambda: world.namespaces["kube-system"].uid,
-        connect=connect,
-        accounts=world.account_uid,
-        mesh_installed=informers.mesh_installed,
-    )
+    rooms = _rooms(settings, world, informers, outside)
     events = EventWriter(kube, instance=socket.gethostname())
     executor = Executor(
         KubeBackend(kube, remember=informers.remember, forget=informers.forget), rooms.backends
@@ -68,14 +74,7 @@ def build_engine(
         revoker=Revoker(
             tools, pipeline, queue, ledger, deadline=settings.deletion_deadline_seconds
         ),
-        classes=ClassPipeline(
-            world=world,
-            kube=kube,
-            rooms=rooms.class_rooms,
-            ledger=ledger,
-            events=events,
-            enqueue=queue.add,
-        ),
+        classes=ClassPipeline(tools, rooms.class_rooms, ledger, enqueue=queue.add),
         ledger=ledger,
         events=events,
         workers=settings.workers,

@@ -90,18 +90,35 @@ def _keyword(keyword: str, value: Any, definitions: dict[str, Schema]) -> Any:
     return value
 
 
-def _kind(
-    kind: str,
-    *,
-    plural: str,
-    scope: str,
-    short_names: list[str],
-    models: tuple[type[BaseModel], type[BaseModel]],
-    rules: list[Schema],
-    columns: list[Schema],
+def _manifest(
+    names: Schema, scope: str, models: tuple[type[BaseModel], type[BaseModel]], **version: Any
 ) -> Schema:
+    """names: as in a CRD, categories and listKind left out. version: rules and columns."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{names['plural']}.{v.GROUP}"},
+        "spec": {
+            "group": v.GROUP,
+            "scope": scope,
+            "names": {**names, "listKind": f"{names['kind']}List", "categories": ["agents"]},
+            "versions": [
+                {
+                    "name": v.VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": version["columns"],
+                    "schema": {"openAPIV3Schema": _root(models, version["rules"])},
+                }
+            ],
+        },
+    }
+
+
+def _root(models: tuple[type[BaseModel], type[BaseModel]], rules: list[Schema]) -> Schema:
     spec, status = (structural(m.model_json_schema(by_alias=True)) for m in models)
-    schema = {
+    return {
         "type": "object",
         "description": spec["description"],
         "required": ["spec"],
@@ -114,52 +131,25 @@ def _kind(
         },
         "x-kubernetes-validations": rules,
     }
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{v.GROUP}"},
-        "spec": {
-            "group": v.GROUP,
-            "scope": scope,
-            "names": {
-                "kind": kind,
-                "listKind": f"{kind}List",
-                "plural": plural,
-                "singular": kind.lower(),
-                "shortNames": short_names,
-                "categories": ["agents"],
-            },
-            "versions": [
-                {
-                    "name": v.VERSION,
-                    "served": True,
-                    "storage": True,
-                    "subresources": {"status": {}},
-                    "additionalPrinterColumns": columns,
-                    "schema": {"openAPIV3Schema": schema},
-                }
-            ],
-        },
-    }
+
+
+def _names(kind: str, plural: str, *short: str) -> Schema:
+    return {"kind": kind, "plural": plural, "singular": kind.lower(), "shortNames": list(short)}
 
 
 def custom_resource_definitions() -> dict[str, Schema]:
     """File name → manifest of every kind that we serve."""
-    identity = _kind(
-        "AgentIdentity",
-        plural="agentidentities",
-        scope="Namespaced",
-        short_names=["aid", "agentid"],
-        models=(v.AgentIdentitySpec, v.AgentIdentityStatus),
+    identity = _manifest(
+        _names("AgentIdentity", "agentidentities", "aid", "agentid"),
+        "Namespaced",
+        (v.AgentIdentitySpec, v.AgentIdentityStatus),
         rules=_NAME_RULES + _ACCOUNT_RULES,
         columns=_IDENTITY_COLUMNS,
     )
-    agent_class = _kind(
-        "AgentIdentityClass",
-        plural="agentidentityclasses",
-        scope="Cluster",
-        short_names=["aidclass"],
-        models=(v.AgentIdentityClassSpec, v.AgentIdentityClassStatus),
+    agent_class = _manifest(
+        _names("AgentIdentityClass", "agentidentityclasses", "aidclass"),
+        "Cluster",
+        (v.AgentIdentityClassSpec, v.AgentIdentityClassStatus),
         rules=_NAME_RULES,
         columns=_CLASS_COLUMNS,
     )

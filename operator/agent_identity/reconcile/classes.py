@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from agent_identity.api.conditions import ConditionType, Reason
-from agent_identity.clients.events import EventWriter
-from agent_identity.clients.kube import CLASSES, ApiError, Kube
+from agent_identity.clients.kube import CLASSES, ApiError
 from agent_identity.core.errors import Failed, Invalid, Problem
 from agent_identity.core.identity import AgentClass
 from agent_identity.core.names import vault_home
@@ -12,7 +11,8 @@ from agent_identity.core.resource import CLEANUP_FINALIZER, canonical
 from agent_identity.core.status import Report, Status, class_status, overall
 from agent_identity.providers.contract import ClassRoom
 from agent_identity.reconcile.debts import Ledger
-from agent_identity.reconcile.world import Enqueue, World
+from agent_identity.reconcile.pipeline import Tools
+from agent_identity.reconcile.world import Enqueue
 from agent_identity.telemetry import log, now
 
 
@@ -20,20 +20,13 @@ class ClassPipeline:
     """enqueue: makes a key due."""
 
     def __init__(
-        self,
-        *,
-        world: World,
-        kube: Kube,
-        rooms: Sequence[ClassRoom],
-        ledger: Ledger,
-        events: EventWriter,
-        enqueue: Enqueue,
+        self, tools: Tools, rooms: Sequence[ClassRoom], ledger: Ledger, *, enqueue: Enqueue
     ) -> None:
-        self._world = world
-        self._kube = kube
+        self._world = tools.world
+        self._kube = tools.kube
+        self._events = tools.events
         self._rooms = rooms
         self._ledger = ledger
-        self._events = events
         self._enqueue = enqueue
         self._told: dict[str, tuple[str, ...]] = {}
 
