@@ -47,8 +47,8 @@ class Bed(Lifecycle):
         self._report("starting a control plane and OpenBao")
         with ThreadPoolExecutor(2) as pool:
             started = [pool.submit(self.control_plane.start), pool.submit(self.openbao.start)]
-        for start in started:
-            start.result()
+            for start in started:
+                start.result()
         self._install_everything()
         self._report("the control plane and OpenBao are ready")
 

@@ -91,7 +91,7 @@ class ApiError(Failed):
         return self.status == HTTPStatus.GONE
 
 
-_REASONS = {
+_REASONS: Mapping[int, Reason] = {
     HTTPStatus.UNAUTHORIZED: Reason.FORBIDDEN,
     HTTPStatus.FORBIDDEN: Reason.FORBIDDEN,
     HTTPStatus.TOO_MANY_REQUESTS: Reason.THROTTLED,
@@ -100,7 +100,7 @@ _REASONS = {
 
 def _api_error(status: int, body: Mapping[str, Any], retry_after: str | None) -> ApiError:
     server = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    reason = _REASONS.get(HTTPStatus(status), Reason.UNREACHABLE if server else Reason.REJECTED)
+    reason = _REASONS.get(status, Reason.UNREACHABLE if server else Reason.REJECTED)
     causes = (body.get("details") or {}).get("causes") or ()
     cause = next((str(c["reason"]) for c in causes if c.get("reason")), "")
     message = redacted(str(body.get("message") or f"the API server answered {status}"))

@@ -75,9 +75,12 @@ class Vault:
         return list((answer or {}).get("data", {}).get("keys") or ())
 
     async def write(self, path: str, body: Mapping[str, Any]) -> Json | None:
-        """The answer's `data`; None where the answer is empty."""
+        """The answer's `data`; None where the answer is empty. Raises Failed where the path is
+        not there, since then nothing was written."""
         answer = await self._call("POST", path, body)
-        return (answer or {}).get("data")
+        if answer is None:
+            raise Failed(Reason.REJECTED, f"Vault {self.spec.address} has no {path}")
+        return answer.get("data")
 
     async def delete(self, path: str) -> None:
         """Also where there is nothing."""
@@ -159,7 +162,7 @@ class Vault:
     def _answer(self, status: int, content: bytes, path: str) -> Json | None:
         body = _json(content)
         if status < HTTPStatus.MULTIPLE_CHOICES:
-            return body
+            return body or {}
         if status == HTTPStatus.NOT_FOUND:
             return None
         told = redacted("; ".join(str(e) for e in (body or {}).get("errors") or ()))

@@ -39,8 +39,8 @@ class Standing(Enum):
     """What an identity is entitled to."""
 
     GRANTED = "all that it asks for"
-    CLOSED = "its account as it is, mTLS and deny; no right"
-    EXPELLED = "mTLS and deny; neither account nor right"
+    CLOSED = "of what it has: its account, mTLS and deny; nothing new, and no right"
+    EXPELLED = "of what it has: mTLS and deny; neither account nor right"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """All that one decision about one identity rests on, gathered before anything is decided."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from agent_identity.api.v1alpha1 import Caller
@@ -53,6 +53,10 @@ class Facts:
     foreign_policies: tuple[ForeignPolicy, ...] = ()
     pods: bool = False
     mesh_installed: bool = True
+
+    def lacking(self, refs: Iterable[Ref]) -> frozenset[Ref]:
+        """Those that the identity does not have."""
+        return frozenset(r for r in refs if not self.has(r))
 
     def has(self, ref: Ref) -> bool:
         """Whether the object is there and is this identity's own."""

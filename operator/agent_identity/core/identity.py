@@ -89,6 +89,7 @@ class Namespace:
     uid: str
     labels: Mapping[str, str]
     deleting: bool
+    version: int = 0
 
 
 def _meta(body: Body) -> Meta:
@@ -147,6 +148,7 @@ def parse_namespace(body: Body) -> Namespace:
         uid=metadata["uid"],
         labels=metadata.get("labels") or {},
         deleting=bool(metadata.get("deletionTimestamp")),
+        version=int(metadata["resourceVersion"]),
     )
 
 

@@ -4,12 +4,13 @@ A room's pure half (`Provider`) says what is to be; a `Backend` reads and writes
 Kubernetes objects share the backend in `kube_backend.py`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agent_identity.api.conditions import ConditionType
 from agent_identity.core.checks import Standing
+from agent_identity.core.errors import Problem
 from agent_identity.core.facts import Facts
 from agent_identity.core.identity import AgentClass
 from agent_identity.core.resource import Key, Kind, Observed, Ref, Resource
@@ -27,6 +28,14 @@ class Debt:
     home: str
     namespace: str
     account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """found: what could be seen. problem: why that may not be all."""
+
+    found: Mapping[Ref, Observed]
+    problem: Problem | None = None
 
 
 class Provider(Protocol):
@@ -61,8 +70,9 @@ class Provider(Protocol):
 class Backend(Protocol):
     """The I/O half. All calls are idempotent and bounded by a timeout, and raise our errors."""
 
-    async def observe(self, facts: Facts) -> Mapping[Ref, Observed]:
-        """Everything of this identity that is there, not only what is wanted."""
+    async def observe(self, facts: Facts, *, granted: bool) -> Sight:
+        """Everything of this identity that is there, not only what is wanted. granted: whether
+        anything is; what is to go need not be read."""
         ...
 
     async def create(self, resource: Resource) -> None:
@@ -95,17 +105,17 @@ class ClassRoom(Protocol):
         """Whether the class has this part."""
         ...
 
-    async def reach(self, agent_class: AgentClass) -> None:
-        """Look whether the backend is there, changing nothing."""
+    async def reach(self, agent_class: AgentClass) -> bool:
+        """Look whether the backend is there, changing nothing. True: what will be made there must
+        be taken away before the class may go."""
         ...
 
     async def serve(self, agent_class: AgentClass, wanted: Wanted) -> Report:
         """Keep the class's own things in place, and sweep what nobody wants."""
         ...
 
-    async def leave(self, agent_class: AgentClass, accounts: Iterable[Key]) -> None:
-        """Take the class's own things away. Raises Waiting while one of these (namespace,
-        account) still has something there."""
+    async def leave(self, agent_class: AgentClass, wanted: Wanted) -> None:
+        """Take the class's own things away, and what nobody wants any more."""
         ...
 
     async def pay(self, agent_class: AgentClass, debt: Debt) -> bool:

@@ -12,8 +12,8 @@ from agent_identity.api.conditions import Reason
 from agent_identity.clients.kube import OWNED, ApiError, Kube
 from agent_identity.core.errors import Failed
 from agent_identity.core.facts import Facts
-from agent_identity.core.resource import Kind, Observed, Ref, Resource
-from agent_identity.providers.contract import Debt
+from agent_identity.core.resource import Kind, Observed, Ref, Resource, digest_of
+from agent_identity.providers.contract import Debt, Sight
 
 Remember = Callable[[Kind, Mapping[str, Any]], None]
 Forget = Callable[[Ref, str], None]
@@ -28,13 +28,10 @@ class KubeBackend:
         self._remember = remember
         self._forget = forget
 
-    async def observe(self, facts: Facts) -> Mapping[Ref, Observed]:
+    async def observe(self, facts: Facts, *, granted: bool) -> Sight:
         uid = facts.identity.meta.uid
-        return {
-            ref: seen
-            for ref, seen in facts.observed.items()
-            if seen.is_owned_by(uid) or seen.is_retired_policy
-        }
+        objects = facts.observed.items()
+        return Sight({r: o for r, o in objects if o.is_owned_by(uid) or o.is_retired_policy})
 
     async def create(self, resource: Resource) -> None:
         ref = resource.ref
@@ -46,11 +43,13 @@ class KubeBackend:
             await self._look_again(ref)
             raise _seen_late(ref) from error
         self._remember(ref.kind, body)
+        _confirm(resource, body)
 
     async def replace(self, resource: Resource, seen: Observed) -> None:
         metadata = dict(resource.body["metadata"])
         metadata |= {"resourceVersion": seen.resource_version, "uid": seen.uid}
-        await self._put(seen.ref, {**resource.body, "metadata": metadata})
+        body = await self._put(seen.ref, {**resource.body, "metadata": metadata})
+        _confirm(resource, body)
 
     async def delete(self, seen: Observed) -> bool:
         path = _path(seen.ref)
@@ -76,12 +75,23 @@ class KubeBackend:
         if body is None or body["metadata"]["uid"] != seen.uid:
             return True
         body["metadata"].pop("finalizers", None)
-        if seen.ref.kind == Kind.ROLE_BINDING:
-            body["subjects"] = []
-        await self._put(seen.ref, body)
+        await self._put_released(seen.ref, body)
         if not body["metadata"].get("deletionTimestamp"):
             return await self.delete(seen)
         return await self._look_again(seen.ref) is None
+
+    async def _put_released(self, ref: Ref, body: dict[str, Any]) -> None:
+        """A binding is emptied too. Without `bind` on its role any more, only its finalizers may
+        go, which is enough where it is going already."""
+        if ref.kind == Kind.ROLE_BINDING:
+            try:
+                await self._put(ref, {**body, "subjects": []})
+            except ApiError as error:
+                if error.reason is not Reason.FORBIDDEN:
+                    raise
+            else:
+                return
+        await self._put(ref, body)
 
     async def forget_account(self, account: Observed, facts: Facts | None) -> None:
         """Nothing in the cluster outlives an account."""
@@ -89,7 +99,7 @@ class KubeBackend:
     def owed(self, account: Observed | None, facts: Facts | None) -> tuple[Debt, ...]:
         return ()
 
-    async def _put(self, ref: Ref, body: Mapping[str, Any]) -> None:
+    async def _put(self, ref: Ref, body: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
             answer = await self._kube.replace(_path(ref), body)
         except ApiError as error:
@@ -98,6 +108,7 @@ class KubeBackend:
             await self._look_again(ref)
             raise _seen_late(ref) from error
         self._remember(ref.kind, answer)
+        return answer
 
     async def _look_again(self, ref: Ref) -> dict[str, Any] | None:
         try:
@@ -109,6 +120,13 @@ class KubeBackend:
             return None
         self._remember(ref.kind, body)
         return body
+
+
+def _confirm(resource: Resource, body: Mapping[str, Any]) -> None:
+    """What an admission controller makes of it may not be what was granted."""
+    if digest_of(resource.ref.kind, body) != resource.digest:
+        detail = f"{resource.ref} was changed on its way into the API server"
+        raise Failed(Reason.REJECTED, detail)
 
 
 def _path(ref: Ref) -> str:

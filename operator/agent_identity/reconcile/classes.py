@@ -47,8 +47,8 @@ class ClassPipeline:
 
     async def _serve(self, room: ClassRoom, agent_class: AgentClass) -> Report:
         try:
-            if CLEANUP_FINALIZER not in agent_class.meta.finalizers:
-                await room.reach(agent_class)
+            held = CLEANUP_FINALIZER in agent_class.meta.finalizers
+            if not held and await room.reach(agent_class):
                 await self._hold(agent_class)
             return await room.serve(agent_class, self._world.wants_vault)
         except Problem as problem:
@@ -90,7 +90,7 @@ class ClassPipeline:
         """A class with a Vault is held until its roles are gone: without it nobody could log in
         to take them away. One whose Vault was never reached has nothing there and may go."""
         current = self._world.classes.get(agent_class.name, agent_class)
-        if current.vault and CLEANUP_FINALIZER not in current.meta.finalizers:
+        if CLEANUP_FINALIZER not in current.meta.finalizers:
             await self._set_finalizers(current, (*current.meta.finalizers, CLEANUP_FINALIZER))
 
     async def _set_finalizers(self, agent_class: AgentClass, finalizers: Sequence[str]) -> None:
@@ -126,13 +126,11 @@ class ClassPipeline:
         return None
 
     async def _leave(self, agent_class: AgentClass) -> None:
-        if agent_class.vault and self._ledger.owed_to(vault_home(agent_class.vault)):
-            for room in self._asked(agent_class):
-                await room.serve(agent_class, self._world.wants_vault)
-            await self._pay(agent_class, [])
-        accounts = self._world.accounts_of_class(agent_class.name)
         for room in self._asked(agent_class):
-            await room.leave(agent_class, accounts)
+            await room.leave(agent_class, self._world.wants_vault)
+        await self._pay(agent_class, [])
+        if agent_class.vault and self._ledger.owed_to(vault_home(agent_class.vault)):
+            raise Failed(Reason.UNREACHABLE, "clean-ups of deleted identities are still owed")
 
     async def _write_status(self, agent_class: AgentClass, status: Status) -> None:
         if canonical(agent_class.status) == canonical(status):

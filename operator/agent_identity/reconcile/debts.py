@@ -12,7 +12,7 @@ from hashlib import blake2b
 from agent_identity.clients.kube import CONFIG_MAPS, ApiError, Kube
 from agent_identity.core.resource import MANAGED_BY, MANAGER
 from agent_identity.providers.contract import Debt
-from agent_identity.telemetry import DEBTS
+from agent_identity.telemetry import DEBTS, log
 
 NAME = "agent-identity-debts"
 
@@ -34,7 +34,7 @@ class Ledger:
                 raise
             return
         data = body.get("data") or {}
-        self._debts = {name: Debt(**json.loads(text)) for name, text in data.items()}
+        self._debts = {name: debt for name, text in data.items() if (debt := _parsed(text))}
         DEBTS.set(len(self._debts))
 
     def owed_to(self, home: str) -> list[Debt]:
@@ -64,6 +64,14 @@ class Ledger:
             metadata = {"name": NAME, "labels": {MANAGED_BY: MANAGER}}
             body = {"metadata": metadata, "data": {k: v for k, v in data.items() if v}}
             await self._kube.create(CONFIG_MAPS.path(self._namespace), body)
+
+
+def _parsed(text: str) -> Debt | None:
+    try:
+        return Debt(**json.loads(text))
+    except (ValueError, TypeError):
+        log.warning("a debt in ConfigMap %s can't be read and is left alone", NAME)
+        return None
 
 
 def _name(debt: Debt) -> str:

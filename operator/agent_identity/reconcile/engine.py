@@ -39,6 +39,7 @@ class Informers:
     """The engine's own watches, beside those of our kinds."""
 
     def __init__(self, kube: Kube, world: World) -> None:
+        self._world = world
         self.namespaces: Informer[Namespace] = Informer(
             kube, NAMESPACES, parse=parse_namespace, changed=world.namespace_changed
         )
@@ -46,7 +47,13 @@ class Informers:
             kube, PODS, parse=_parse_pod, changed=world.pod_changed, selector=IDENTITY_LABEL
         )
         self.owned: dict[Kind, Informer[Observed]] = {
-            kind: Informer(kube, api, parse=_observer(kind), changed=world.object_changed)
+            kind: Informer(
+                kube,
+                api,
+                parse=_observer(kind),
+                changed=world.object_changed,
+                optional=kind in MESH_KINDS,
+            )
             for kind, api in OWNED.items()
         }
 
@@ -58,13 +65,16 @@ class Informers:
         return all(self.owned[kind].installed for kind in MESH_KINDS)
 
     def remember(self, kind: Kind, body: Mapping[str, Any]) -> None:
-        self.owned[kind].remember(body)
+        """An object as the API server told it in answer to a request of ours."""
+        with self._world.own_write():
+            self.owned[kind].remember(body)
 
     def forget(self, ref: Ref, uid: str) -> None:
         """uid: of the object that is gone; empty for whichever had the name."""
         key = Key(ref.namespace, ref.name)
         seen = self.owned[ref.kind].items.get(key)
         if seen and uid in ("", seen.uid):
+            self._world.taken(seen.uid)
             self.owned[ref.kind].forget(key)
 
 
@@ -106,6 +116,7 @@ class Engine:
         self._events = events
         self._workers = workers
         self._period = resync_seconds
+        self._moved_at = time.monotonic()
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -139,9 +150,14 @@ class Engine:
 
     async def _list_ours(self) -> None:
         """Our own objects as they are; what is no longer there is forgotten."""
-        classes, _ = await self._kube.list(CLASSES.path())
+        known_classes = dict(self._world.classes)
+        classes, version = await self._kube.list(CLASSES.path())
         for body in classes:
             self._world.see_class(body)
+        names = {b["metadata"]["name"] for b in classes}
+        for name, agent_class in known_classes.items():
+            if name not in names and int(agent_class.meta.resource_version) <= int(version):
+                self._world.lose_class(name)
         known = dict(self._world.identities)
         identities, version = await self._kube.list(IDENTITIES.path())
         for body in identities:
@@ -151,9 +167,6 @@ class Engine:
             old = int(identity.meta.resource_version) <= int(version)
             if identity.meta.uid not in there and old:
                 self._world.lose_identity(key, identity.meta.uid)
-        names = {b["metadata"]["name"] for b in classes}
-        for name in [n for n in self._world.classes if n not in names]:
-            self._world.lose_class(name)
 
     async def _resync(self) -> None:
         """Everything once a period, each key at its own moment of it."""
@@ -204,6 +217,7 @@ class Engine:
                 await self._one(key)
             finally:
                 self._queue.done(key)
+                self._moved_at = time.monotonic()
 
     async def _one(self, key: Key) -> None:
         """One reconcile, and when to look again. Nothing that happens here ends a worker."""
@@ -267,6 +281,6 @@ class Engine:
         for informer in self._informers.all:
             if now - informer.heard_at > _SILENT_SECONDS:
                 return "a watch has been silent for too long"
-        if self._queue.oldest > _STUCK_SECONDS:
+        if self._queue.depth and now - self._moved_at > _STUCK_SECONDS:
             return "the queue does not move"
         return ""

@@ -1,7 +1,7 @@
 """Carries a plan out: taking away first, giving last, one room's failure never another's."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -44,15 +44,16 @@ class Executor:
         return (self._kube, *self._others.values())
 
     async def observe(
-        self, facts: Facts, outcome: Outcome, rooms: Mapping[Kind, str]
+        self, facts: Facts, outcome: Outcome, rooms: Mapping[Kind, str], *, granted: bool
     ) -> dict[Ref, Observed]:
         """What is there at every backend; one that does not answer is its own room's problem."""
-        observed = dict(await self._kube.observe(facts))
+        sight = await self._kube.observe(facts, granted=granted)
+        observed = dict(sight.found)
         for kind, backend in self._others.items():
-            try:
-                observed |= await backend.observe(facts)
-            except Problem as problem:
-                outcome.note(rooms[kind], problem)
+            sight = await backend.observe(facts, granted=granted)
+            observed |= sight.found
+            if sight.problem:
+                outcome.note(rooms[kind], sight.problem)
         return observed
 
     async def take(
@@ -111,24 +112,31 @@ class Executor:
                 await owe(backend.owed(account, facts))
         return await self._kube.release(account)
 
+    async def forget(
+        self, account: Observed, facts: Facts, outcome: Outcome, rooms: Mapping[Kind, str]
+    ) -> bool:
+        """Take away what hangs on an account that is gone already. False: not everything went."""
+        for kind, backend in self._others.items():
+            try:
+                await backend.forget_account(account, facts)
+            except Problem as problem:
+                outcome.note(rooms[kind], problem)
+                return False
+        return True
+
     async def give(
-        self,
-        actions: Iterable[Action],
-        facts: Facts,
-        outcome: Outcome,
-        guards: frozenset[Ref] | None,
+        self, actions: Iterable[Action], outcome: Outcome, *, missing: Collection[Ref] | None
     ) -> None:
-        """Stage by stage, each stage at once. guards: what must stand before the first right;
-        None: it can't be said yet, so nothing new is given."""
-        stand: set[Ref] = {r for r in guards or () if facts.has(r)}
+        """Stage by stage, each stage at once. missing: what must be made before the first right
+        is given; None: it can't be said yet, so no new right is."""
         for stage, group in groupby(actions, key=lambda a: a.stage):
-            open_to = stage is not Stage.GRANT or (guards is not None and guards <= stand)
+            made = {a.ref for a in outcome.done}
+            open_to = stage is not Stage.GRANT or (missing is not None and made >= set(missing))
             batch = (
                 self._give_one(a, outcome) if a.seen or open_to else self._hold_back(a, outcome)
                 for a in group
             )
             await asyncio.gather(*batch)
-            stand |= {a.ref for a in outcome.done}
 
     async def _hold_back(self, action: Action, outcome: Outcome) -> None:
         problem = Waiting(Reason.MTLS_FIRST, "given once the account, mTLS and the policy stand")

@@ -23,17 +23,25 @@ _ABSENT_PAUSE = 5.0
 class Informer(Generic[T]):
     """changed(before, after): called for every difference, with None for what is not there.
 
-    installed: whether the API server serves the kind at all.
+    optional: the API server may not serve the kind at all; installed: whether it does.
     """
 
     def __init__(
-        self, kube: Kube, api: Api, *, parse: Parse[T], changed: Changed[T], selector: str = ""
+        self,
+        kube: Kube,
+        api: Api,
+        *,
+        parse: Parse[T],
+        changed: Changed[T],
+        selector: str = "",
+        optional: bool = False,
     ) -> None:
         self._kube = kube
         self._path = api.path()
         self._parse = parse
         self._changed = changed
         self._selector = selector
+        self._optional = optional
         self._versions: dict[Key, int] = {}
         self.items: dict[Key, T] = {}
         self.installed = True
@@ -48,7 +56,7 @@ class Informer(Generic[T]):
                 await self._watch(await self._list())
                 failures = 0
             except ApiError as error:
-                if error.absent:
+                if error.absent and self._optional:
                     self._is_absent()
                     await asyncio.sleep(_ABSENT_PAUSE)
                 elif not error.expired:

@@ -8,7 +8,7 @@ from agent_identity.api.conditions import EventReason, Reason
 from agent_identity.clients.events import EventWriter
 from agent_identity.clients.kube import CLASSES, IDENTITIES, NAMESPACES, ApiError, Kube
 from agent_identity.core.checks import Standing
-from agent_identity.core.errors import Failed, Invalid, Problem
+from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.facts import Facts
 from agent_identity.core.identity import Identity, parse_namespace
 from agent_identity.core.plan import Action, Verb
@@ -57,17 +57,27 @@ class Pipeline:
     async def _carry_out(self, facts: Facts) -> tuple[Facts, Decision, Outcome]:
         outcome = Outcome()
         decision = decide(facts, self._tools.rooms)
-        observed = await self._tools.executor.observe(facts, outcome, self._room_of)
+        granted = decision.verdict.standing is Standing.GRANTED
+        observed = await self._tools.executor.observe(
+            facts, outcome, self._room_of, granted=granted
+        )
         changes = plan(decision, observed, self._tools.rooms, blind=outcome.problems)
         await self._tools.executor.take(changes.takes, facts, outcome)
+        await self._forget_gone_accounts(facts, outcome)
         if changes.gives or self._lacks_finalizer(facts, decision):
             seen_afresh = await self._look_afresh(facts, decision)
             if seen_afresh is None:
                 raise Failed(Reason.BUSY, "the identity has changed meanwhile", retry_after=0.05)
             facts = seen_afresh
-            guards = None if self._guards_unsaid(decision) else decision.guards
-            await self._tools.executor.give(changes.gives, facts, outcome, guards)
+            missing = None if self._guards_unsaid(decision) else facts.lacking(decision.guards)
+            await self._tools.executor.give(changes.gives, outcome, missing=missing)
         return facts, decision, outcome
+
+    async def _forget_gone_accounts(self, facts: Facts, outcome: Outcome) -> None:
+        key = facts.identity.key
+        for account in self._world.gone_accounts(key):
+            if await self._tools.executor.forget(account, facts, outcome, self._room_of):
+                self._world.forget_gone_account(key, account)
 
     def _guards_unsaid(self, decision: Decision) -> bool:
         return any(p.reason is Reason.MESH_NOT_INSTALLED for p in decision.problems.values())
@@ -145,10 +155,9 @@ class Pipeline:
     ) -> Problem | None:
         status = self._status(facts, decision, problems)
         await self.write_status(facts.identity, status)
-        if decision.verdict.problem:
-            return decision.verdict.problem
-        failed = [p for p in problems.values() if not isinstance(p, Invalid)]
-        return next((p for p in failed if isinstance(p, Failed)), failed[0] if failed else None)
+        told = [p for p in (*problems.values(), decision.verdict.problem) if p]
+        # What failed is tried again whatever the verdict: a withdrawal may be among it.
+        return min(told, key=_patience, default=None)
 
     def _status(self, facts: Facts, decision: Decision, problems: Mapping[str, Problem]) -> Status:
         verdict = decision.verdict
@@ -184,6 +193,10 @@ class Pipeline:
         """An identity is gone."""
         self._settled.pop(uid, None)
         log.info("gone: %s", key)
+
+
+def _patience(problem: Problem) -> int:
+    return next(n for n, k in enumerate((Failed, Waiting, Problem)) if isinstance(problem, k))
 
 
 def _path(identity: Identity, subresource: str = "") -> str:

@@ -63,14 +63,14 @@ class Revoker:
 
     async def _take_away(self, facts: Facts, *, late: bool) -> Outcome:
         executor, outcome = self._tools.executor, Outcome()
-        observed = await executor.observe(facts, outcome, self._room_of)
+        observed = await executor.observe(facts, outcome, self._room_of, granted=False)
         observed |= {ref: seen for ref, seen in facts.observed.items() if is_orphan(seen)}
         if late:
             await self._record_unseen(facts, outcome)
         stays = self._retired(facts.identity.key) if facts.pods else ()
         changes = plan_changes(stays, observed, self._room_of)
         await executor.take(changes.takes, facts, outcome, self._owe(facts) if late else None)
-        await executor.give(changes.gives, facts, outcome, frozenset())
+        await executor.give(changes.gives, outcome, missing=())
         return outcome
 
     def _retired(self, key: Key) -> tuple[Resource, ...]:
@@ -137,6 +137,7 @@ class Revoker:
         stays = [r for r in self._retired(key) if keep and r.ref in left]
         changes = plan_changes(stays, left, self._room_of)
         await self._tools.executor.take(changes.takes, None, outcome, self._ledger.record)
+        await self._tools.executor.give(changes.gives, outcome, missing=())
         return next(iter(outcome.problems.values()), None)
 
     def _left_over(self, key: Key) -> dict[Ref, Observed]:

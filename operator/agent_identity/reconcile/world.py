@@ -6,6 +6,7 @@ it can be lost: it is rebuilt from lists.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,6 +69,9 @@ class World:
         self.mesh_installed: Callable[[], bool] = lambda: True
         self._pods: dict[Key, dict[str, Pod]] = defaultdict(dict)
         self._uids: set[str] = set()
+        self._own_write = False
+        self._taken: set[str] = set()
+        self._gone_accounts: dict[Key, list[Observed]] = {}
         self._index = _Index()
         self._principals: dict[Key, str] = {}
 
@@ -121,16 +125,20 @@ class World:
 
     def namespace_changed(self, before: Namespace | None, after: Namespace | None) -> None:
         name = (after or before).name  # type: ignore[union-attr]
-        if after:
-            self.namespaces[name] = after
-        else:
+        known = self.namespaces.get(name)
+        if after is None:
             self.namespaces.pop(name, None)
-        if before is None or after is None or before.labels != after.labels:
+        elif known is None or known.version <= after.version:
+            self.namespaces[name] = after
+        current = self.namespaces.get(name)
+        if known is None or current is None or known.labels != current.labels:
             self._touch_all(self._index.by_namespace[name])
 
     def namespace_seen(self, namespace: Namespace) -> None:
-        """A namespace as a fresh read told it, ahead of the watch."""
-        self.namespace_changed(self.namespaces.get(namespace.name), namespace)
+        """A namespace as a fresh read told it; the watch may be ahead of it, or behind."""
+        known = self.namespaces.get(namespace.name)
+        if known is None or known.version < namespace.version:
+            self.namespace_changed(known, namespace)
 
     def pod_changed(self, before: Pod | None, after: Pod | None) -> None:
         if before == after:
@@ -145,19 +153,56 @@ class World:
                 self._pods[key].pop(pod.name, None)
             self._enqueue(key)
 
+    @contextmanager
+    def own_write(self) -> Iterator[None]:
+        """What changes in here is no news to the identity that is being worked on; it still is to
+        those that name it."""
+        self._own_write = True
+        try:
+            yield
+        finally:
+            self._own_write = False
+
     def object_changed(self, before: Observed | None, after: Observed | None) -> None:
         seen = after or before
         assert seen is not None  # noqa: S101  an informer tells of a difference
         self._index_object(seen.ref, before, after)
+        if before and (after is None or after.uid != before.uid):
+            self._note_gone(before)
         if before and after and _same(before, after):
             return
         for key in self._concerned(seen.ref, before, after):
-            self._touch(key)
-        if seen.ref.kind in MESH_KINDS and any(o and not o.labelled for o in (before, after)):
+            self._touch(key, due=not self._own_write)
+        if seen.ref.kind in MESH_KINDS and any(o and _is_strangers(o) for o in (before, after)):
             root = seen.ref.namespace == self.cluster.mesh_root_namespace
             self._touch_all(
                 self.identities if root else self._index.by_namespace[seen.ref.namespace]
             )
+
+    def taken(self, uid: str) -> None:
+        """An object is about to be seen gone because we took it away."""
+        self._taken.add(uid)
+
+    def _note_gone(self, seen: Observed) -> None:
+        """An account that others took away, its finalizer by force: what hangs on it is still to
+        be taken away."""
+        if seen.uid in self._taken:
+            self._taken.discard(seen.uid)
+        elif seen.ref.kind == Kind.SERVICE_ACCOUNT and seen.labelled and seen.identity:
+            key = Key(seen.ref.namespace, seen.identity)
+            self._gone_accounts.setdefault(key, []).append(seen)
+
+    def gone_accounts(self, key: Key) -> list[Observed]:
+        """Accounts of this identity that went without us, and that we have not dealt with."""
+        return list(self._gone_accounts.get(key, ()))
+
+    def forget_gone_account(self, key: Key, account: Observed) -> None:
+        """It is dealt with."""
+        left = [a for a in self._gone_accounts.get(key, ()) if a.uid != account.uid]
+        if left:
+            self._gone_accounts[key] = left
+        else:
+            self._gone_accounts.pop(key, None)
 
     def _index_object(self, ref: Ref, before: Observed | None, after: Observed | None) -> None:
         if before:
@@ -169,7 +214,7 @@ class World:
         self.owned[ref] = after
         if after.labelled:
             self._index.objects[Key(ref.namespace, after.identity)].add(ref)
-        elif ref.kind in MESH_KINDS:
+        if ref.kind in MESH_KINDS and _is_strangers(after):
             self._index.foreign[ref.namespace].add(ref)
 
     def _concerned(
@@ -188,9 +233,10 @@ class World:
         for key in list(keys):
             self._touch(key)
 
-    def _touch(self, key: Key) -> None:
+    def _touch(self, key: Key, *, due: bool = True) -> None:
         """Look at an identity again, and at all that name it if who it is has changed."""
-        self._enqueue(key)
+        if due:
+            self._enqueue(key)
         principal = self.principal(key)
         if principal != self._principals.get(key, ""):
             self._principals[key] = principal
@@ -369,11 +415,6 @@ class World:
                 return True
         return False
 
-    def accounts_of_class(self, name: str) -> list[Key]:
-        """(namespace, account) of every identity of a class."""
-        members = (self.identities[k] for k in sorted(self._index.by_class[name]))
-        return [Key(i.key.namespace, i.account) for i in members]
-
     def identities_of_class(self, name: str) -> list[Key]:
         """Every identity that names a class."""
         return sorted(self._index.by_class[name])
@@ -385,6 +426,12 @@ class World:
 
 def _version(subject: Identity | AgentClass) -> int:
     return int(subject.meta.resource_version)
+
+
+def _is_strangers(policy: Observed) -> bool:
+    """Whether a mesh policy is none of ours. One that only wears our label is not: of an identity's
+    own name it stalls that identity, of any other name it may weaken one."""
+    return not policy.labelled or identity_named_by(policy.ref) != policy.identity
 
 
 def _same(before: Observed, after: Observed) -> bool:

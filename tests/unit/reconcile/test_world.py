@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from agent_identity.core.identity import Namespace
 from agent_identity.core.names import account_ref
 from agent_identity.core.observed import observe_object
 from agent_identity.core.resource import Key, Kind
@@ -172,3 +173,57 @@ def test_a_foreign_object_that_goes_has_its_namesake_looked_at(story: Story) -> 
     assert foreign.ref == account_ref(facts.identity)
     story.world.object_changed(foreign, None)
     assert AGENT in story.due()
+
+
+def policy(name: str, uid: str = "u", **marks: str) -> Any:
+    labels = {"app.kubernetes.io/managed-by": "agent-identity-operator", **marks} if marks else {}
+    body = {
+        "metadata": metadata(name, "agents", uid=uid) | {"labels": labels},
+        "spec": {"rules": [{}]},
+    }
+    return observe_object(Kind.AUTHORIZATION_POLICY, body)
+
+
+def test_a_policy_that_only_wears_our_label_is_foreign(story: Story) -> None:
+    story.identity("agent")
+    story.world.object_changed(None, policy("wide-open", **{"agentidentity.dev/identity": "agent"}))
+    facts = story.world.facts(AGENT)
+    assert facts is not None
+    assert [p.name for p in facts.foreign_policies] == ["wide-open"]
+
+
+def test_an_older_read_of_a_namespace_does_not_bring_its_label_back(story: Story) -> None:
+    story.world.namespace_seen(Namespace("agents", "u", {}, deleting=False, version=9))
+    old = Namespace("agents", "u", {"agents": "allowed"}, deleting=False, version=5)
+    story.world.namespace_seen(old)
+    assert story.world.namespaces["agents"].labels == {}
+
+
+def test_an_account_that_others_took_away_is_remembered_until_dealt_with(story: Story) -> None:
+    story.identity("agent")
+    story.account("agent")
+    (ref,) = story.world.objects(AGENT)
+    account = story.world.owned[ref]
+    story.world.object_changed(account, None)
+    assert story.world.gone_accounts(AGENT) == [account]
+    story.world.forget_gone_account(AGENT, account)
+    assert story.world.gone_accounts(AGENT) == []
+
+
+def test_an_account_that_we_took_away_is_not(story: Story) -> None:
+    story.identity("agent")
+    story.account("agent")
+    (ref,) = story.world.objects(AGENT)
+    account = story.world.owned[ref]
+    story.world.taken(account.uid)
+    story.world.object_changed(account, None)
+    assert story.world.gone_accounts(AGENT) == []
+
+
+def test_our_own_write_is_no_news_to_us_but_to_those_that_name_us(story: Story) -> None:
+    story.identity("agent", inbound=inbound("planner"))
+    story.identity("planner")
+    story.due()
+    with story.world.own_write():
+        story.account("planner")
+    assert story.due() == {AGENT}

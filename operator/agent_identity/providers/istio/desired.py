@@ -13,7 +13,7 @@ from agent_identity.api.v1alpha1 import Rule
 from agent_identity.core.checks import Standing
 from agent_identity.core.errors import Waiting
 from agent_identity.core.facts import Facts
-from agent_identity.core.names import policy_name
+from agent_identity.core.names import account_ref, policy_name
 from agent_identity.core.ownership import owned_metadata, retired_metadata
 from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Ref, Resource, canonical
 from agent_identity.core.status import Report
@@ -42,7 +42,7 @@ class IstioRoom:
         if granted and not facts.mesh_installed:
             detail = "the API server does not serve security.istio.io/v1"
             raise Waiting(Reason.MESH_NOT_INSTALLED, detail)
-        if not granted and not any(facts.has(ref) for ref in _refs(facts.identity.key)):
+        if not granted and not _was_guarded(facts):
             return ()
         return _policies(facts, policy_rules(facts) if granted else [])
 
@@ -145,6 +145,15 @@ def _body(
     else:
         spec |= {"action": "ALLOW"} | ({"rules": rules} if rules else {})
     return {"apiVersion": API_VERSION, "kind": ref.kind.value, "metadata": metadata, "spec": spec}
+
+
+def _was_guarded(facts: Facts) -> bool:
+    """Whether an identity that is no longer granted anything had its policies: while it has an
+    account, somebody may have deleted both."""
+    if any(facts.has(ref) for ref in _refs(facts.identity.key)):
+        return True
+    known = facts.agent_class is not None and facts.agent_class.has_mesh and facts.mesh_installed
+    return known and not _is_shadow(facts) and facts.has(account_ref(facts.identity))
 
 
 def _is_shadow(facts: Facts) -> bool:

@@ -1,11 +1,10 @@
 """For a class: whether the mesh's CRDs are there."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from agent_identity.api.conditions import ConditionType, Reason
 from agent_identity.core.errors import Waiting
 from agent_identity.core.identity import AgentClass
-from agent_identity.core.resource import Key
 from agent_identity.core.status import Report
 from agent_identity.providers.contract import Debt, Wanted
 
@@ -21,8 +20,8 @@ class MeshInstalled:
     def asked(self, agent_class: AgentClass) -> bool:
         return agent_class.has_mesh
 
-    async def reach(self, agent_class: AgentClass) -> None:
-        """It is the API server's own."""
+    async def reach(self, agent_class: AgentClass) -> bool:
+        return False
 
     async def serve(self, agent_class: AgentClass, wanted: Wanted) -> Report:
         if not self._installed():
@@ -30,7 +29,7 @@ class MeshInstalled:
             raise Waiting(Reason.MESH_NOT_INSTALLED, detail)
         return Report(self.condition)
 
-    async def leave(self, agent_class: AgentClass, accounts: Iterable[Key]) -> None:
+    async def leave(self, agent_class: AgentClass, wanted: Wanted) -> None:
         """A class has nothing of its own in the mesh."""
 
     async def pay(self, agent_class: AgentClass, debt: Debt) -> bool:

@@ -4,14 +4,14 @@ Vault can't be watched, so an inventory of the roles under our prefix is kept fo
 Vault, one namespace, one mount): listed when the class is served, and kept up with every write.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from agent_identity.api.conditions import ConditionType, Reason
 from agent_identity.api.v1alpha1 import ClassVault
 from agent_identity.clients.vault import Vault
-from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
+from agent_identity.core.errors import Failed, Invalid, Problem
 from agent_identity.core.facts import Facts
 from agent_identity.core.identity import AgentClass
 from agent_identity.core.names import (
@@ -23,7 +23,7 @@ from agent_identity.core.names import (
 )
 from agent_identity.core.resource import Key, Kind, Observed, Ref, Resource, digest_of
 from agent_identity.core.status import Report
-from agent_identity.providers.contract import Debt, Wanted
+from agent_identity.providers.contract import Debt, Sight, Wanted
 from agent_identity.providers.vault.desired import class_policies
 
 _SOON = 0.2
@@ -67,31 +67,37 @@ class VaultBackend:
 
     # --- one identity
 
-    async def observe(self, facts: Facts) -> Mapping[Ref, Observed]:
+    async def observe(self, facts: Facts, *, granted: bool) -> Sight:
         if facts.rival is not None:
-            return {}
+            return Sight({})
         identity = facts.identity
         role = vault_role(self._cluster, identity.key.namespace, identity.account)
-        here = self._wanted_home(facts)
+        here, problem = self._wanted_home(facts, granted=granted)
         found: dict[Ref, Observed] = {}
-        for name, home in self._homes.items():
-            if role in home.roles:
-                ref = Ref(Kind.VAULT_ROLE, name, role)
-                seen = await self._seen(home, ref, read=name == here)
-                found |= {ref: seen} if seen else {}
-        return found
+        for name, home in list(self._homes.items()):
+            if role not in home.roles or (problem and granted and name == here):
+                continue
+            ref = Ref(Kind.VAULT_ROLE, name, role)
+            try:
+                seen = await self._seen(home, ref, read=granted and name == here)
+            except Problem as trouble:
+                problem = trouble
+                continue
+            found |= {ref: seen} if seen else {}
+        return Sight(found, problem)
 
-    def _wanted_home(self, facts: Facts) -> str:
+    def _wanted_home(self, facts: Facts, *, granted: bool) -> tuple[str, Problem | None]:
+        """Where the identity's role is to be, and why that can't be seen. A home that was listed
+        is known well enough to take a role away from it."""
         agent_class = facts.agent_class
         if agent_class is None or agent_class.vault is None or facts.identity.vault is None:
-            return ""
+            return "", None
         home = vault_home(agent_class.vault)
-        if trouble := self._troubles.get(agent_class.name):
-            raise trouble
-        if home not in self._homes:
-            detail = f"the Vault of class {agent_class.name} has not been looked at yet"
-            raise Failed(Reason.BUSY, detail, retry_after=_SOON)
-        return home
+        trouble = self._troubles.get(agent_class.name)
+        if home in self._homes:
+            return home, trouble if granted else None
+        detail = f"the Vault of class {agent_class.name} has not been looked at yet"
+        return home, trouble or Failed(Reason.BUSY, detail, retry_after=_SOON)
 
     async def _seen(self, home: _Home, ref: Ref, *, read: bool) -> Observed | None:
         """read: what is not wanted at this home goes in any case, so it need not be read."""
@@ -179,12 +185,13 @@ class VaultBackend:
     def asked(self, agent_class: AgentClass) -> bool:
         return agent_class.vault is not None
 
-    async def reach(self, agent_class: AgentClass) -> None:
+    async def reach(self, agent_class: AgentClass) -> bool:
         try:
             await self._looked_up(agent_class)
         except Problem as trouble:
             self._troubles[agent_class.name] = trouble
             raise
+        return True
 
     async def serve(self, agent_class: AgentClass, wanted: Wanted) -> Report:
         try:
@@ -211,16 +218,14 @@ class VaultBackend:
         home = await self._looked_up(agent_class)
         name = vault_home(home.vault.spec)
         await self._claim_prefix(home)
-        known = self._homes.get(name)
-        before = set(known.roles) if known else set()
+        known = self._homes.setdefault(name, home)
+        before = set(known.roles)
         listed = await home.vault.keys(f"auth/{home.mount}/role")
-        home.roles = {r for r in listed if split_vault_role(self._cluster, r)}
-        if known:
-            # What was written while the list was on its way may not be in it.
-            home.roles |= known.roles - before
-            home.policies_of = known.policies_of
-        self._homes[name] = home
-        return home
+        # What was written while the list was on its way may not be in it.
+        since = known.roles - before
+        known.roles = {r for r in listed if split_vault_role(self._cluster, r)} | since
+        known.vault, known.accessor = home.vault, home.accessor
+        return known
 
     def _client(self, agent_class: AgentClass) -> Vault:
         spec = agent_class.vault
@@ -276,12 +281,9 @@ class VaultBackend:
                 ref = Ref(Kind.VAULT_ROLE, name, role)
                 await self.delete(Observed(ref, role, "", b""))
 
-    async def leave(self, agent_class: AgentClass, accounts: Iterable[Key]) -> None:
+    async def leave(self, agent_class: AgentClass, wanted: Wanted) -> None:
         home = await self._entered(agent_class)
-        roles = {vault_role(self._cluster, k.namespace, k.name) for k in accounts} & home.roles
-        if roles:
-            detail = f"identities still have {len(roles)} Vault roles through this class"
-            raise Waiting(Reason.DELETING, detail)
+        await self._sweep(home, vault_home(home.vault.spec), wanted)
         await self._remove_policies(agent_class, home, keep=set())
         self._clients.pop(agent_class.name, None)
         self._troubles.pop(agent_class.name, None)

@@ -1,0 +1,93 @@
+"""Who asked what of both servers, as the servers themselves have written it down."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from testbed.bed import Bed
+from testbed.operator_process import NAMESPACE, SERVICE_ACCOUNT
+
+USER = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
+CHANGES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+# Sent as writes, though nothing that anybody has made is changed by them.
+LOOKUPS = re.compile(r"identity/lookup/.*|auth/[^/]+/login")
+# Folders whose entries are all of one kind.
+FOLDERS = re.compile(r"(auth/[^/]+/role|identity/entity/id|sys/policies/acl)/.+")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Request:
+    """A kind of request. what: the resource, or the place in Vault."""
+
+    server: str
+    verb: str
+    what: str
+
+    @property
+    def changes(self) -> bool:
+        return self.verb in CHANGES and not LOOKUPS.fullmatch(self.what)
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.what}"
+
+
+Requests = Counter[Request]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment in both logs: a position in bytes, and a number of entries."""
+
+    kubernetes: int
+    vault: int
+
+
+class Audit:
+    """Requests of the operator's user, whoever sends them."""
+
+    def __init__(self, bed: Bed) -> None:
+        self._bed = bed
+
+    def mark(self) -> Mark:
+        size = self._bed.control_plane.audit_log.stat().st_size
+        return Mark(size, len(self._bed.openbao.audit_requests()))
+
+    def since(self, mark: Mark) -> Requests:
+        """How many of each kind."""
+        kubernetes = (
+            Request("kubernetes", str(e["verb"]), _resource(e))
+            for e in self.kubernetes_events(mark)
+        )
+        vault = (
+            Request("vault", e["operation"], FOLDERS.sub(r"\1", e["path"]))
+            for e in self.vault_entries(mark)
+        )
+        return Counter([*kubernetes, *vault])
+
+    def kubernetes_events(self, mark: Mark) -> Iterator[dict[str, Any]]:
+        """One event for each request that was answered whole."""
+        with self._bed.control_plane.audit_log.open("rb") as log:
+            log.seek(mark.kubernetes)
+            for line in log:
+                # The last line may be half written.
+                event = json.loads(line) if line.endswith(b"\n") else {}
+                if event.get("stage") == "ResponseComplete" and _is_ours(event):
+                    yield event
+
+    def vault_entries(self, mark: Mark) -> Iterator[dict[str, Any]]:
+        for entry in self._bed.openbao.audit_requests()[mark.vault :]:
+            if (entry["metadata"] or {}).get("service_account_name") == SERVICE_ACCOUNT:
+                yield entry
+
+
+def _is_ours(event: dict[str, Any]) -> bool:
+    return bool(event["user"]["username"] == USER)
+
+
+def _resource(event: dict[str, Any]) -> str:
+    ref = event.get("objectRef") or {}
+    parts = [ref.get("resource", event["requestURI"]), ref.get("subresource", "")]
+    return "/".join(part for part in parts if part)
