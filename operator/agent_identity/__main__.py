@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import signal
 import socket
 import sys
+from contextlib import suppress
 
 import aiohttp
 import kopf
@@ -61,10 +63,23 @@ def build_engine(
     rooms = _rooms(settings, world, informers, outside)
     events = EventWriter(kube, instance=socket.gethostname())
     executor = Executor(
-        KubeBackend(kube, remember=informers.remember, forget=informers.forget), rooms.backends
+        KubeBackend(
+            kube,
+            wrote=informers.wrote,
+            saw=informers.saw,
+            forget=informers.forget,
+            expect_gone=world.taken,
+        ),
+        rooms.backends,
     )
     tools = Tools(world, kube, executor, rooms.rooms, events, FreshReads(kube))
-    pipeline, ledger = Pipeline(tools), Ledger(kube, settings.namespace)
+
+    def wake_creditors(home: str) -> None:
+        for agent_class in world.classes_at(home):
+            queue.add(agent_class.meta.key, 1.0)
+
+    ledger = Ledger(kube, settings.namespace, recorded=wake_creditors)
+    pipeline = Pipeline(tools)
     return Engine(
         kube=kube,
         world=world,
@@ -96,7 +111,7 @@ async def _serve_http(settings: Settings, engine: Engine, up: asyncio.Event) -> 
         return web.Response(text=sick or "ok", status=500 if sick else 200)
 
     async def readyz(_: web.Request) -> web.Response:
-        ready = engine.ready.is_set() and not _watchers_missing()
+        ready = engine.ready.is_set() and engine.sees() and not _watchers_missing()
         return web.Response(text="ok" if ready else "starting", status=200 if ready else 503)
 
     async def metrics(_: web.Request) -> web.Response:
@@ -112,8 +127,17 @@ async def _serve_http(settings: Settings, engine: Engine, up: asyncio.Event) -> 
     return runner
 
 
+def _end_on_signals() -> None:
+    """Until kopf has handlers of its own: a first process would ignore SIGTERM otherwise."""
+    task = asyncio.current_task()
+    if task is not None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+
 async def run(settings: Settings) -> None:
-    """Runs until a signal ends kopf, or an error ends anything."""
+    """Runs until a signal ends it, or an error does."""
+    _end_on_signals()
     queue = WorkQueue()
     cluster = Cluster(settings.cluster_name, settings.trust_domain, settings.mesh_root_namespace)
     world = World(cluster, queue.add)
@@ -166,7 +190,8 @@ def main() -> None:
         raise SystemExit(2) from None
     set_up_logging(settings.log_level)
     log.info("agent-identity-operator starts for cluster %s", settings.cluster_name)
-    asyncio.run(run(settings))
+    with suppress(asyncio.CancelledError):
+        asyncio.run(run(settings))
 
 
 if __name__ == "__main__":

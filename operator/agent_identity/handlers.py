@@ -4,7 +4,9 @@ kopf owns the watch of our kinds, signals and the process's life; nothing else o
 that it writes nothing on anybody's objects.
 """
 
+import asyncio
 import random
+import time
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -17,6 +19,7 @@ from agent_identity.core.resource import Key
 from agent_identity.reconcile.world import World
 from agent_identity.settings import Settings
 
+_LOGIN_PAUSE = 3.0
 _BACK_OFFS = (0.1, 0.5, 1, 2, 4, 8)
 
 
@@ -92,8 +95,14 @@ def register(world: World, settings: Settings) -> kopf.OperatorRegistry:
     """A registry whose handlers feed `world`."""
     registry = kopf.OperatorRegistry()
 
+    logged_in_at = -_LOGIN_PAUSE
+
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
+        # kopf logs in again at once after every 401; a token that is refused would spin.
+        nonlocal logged_in_at
+        await asyncio.sleep(max(0.0, logged_in_at + _LOGIN_PAUSE - time.monotonic()))
+        logged_in_at = time.monotonic()
         session = authenticated_session(
             TokenFile(settings.kube_token_file), settings.kube_ca_file, connections=8
         )
@@ -111,7 +120,7 @@ def register(world: World, settings: Settings) -> kopf.OperatorRegistry:
     @kopf.on.event(GROUP, VERSION, "agentidentityclasses", registry=registry)
     async def agent_class(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002
         if type == "DELETED":
-            world.lose_class(body["metadata"]["name"])
+            world.lose_class(body["metadata"]["name"], body["metadata"]["uid"])
         else:
             world.see_class(dict(body))
 

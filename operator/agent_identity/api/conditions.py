@@ -106,7 +106,6 @@ class Reason(StrEnum):
     REJECTED = "Rejected", "The backend refused the object; the message says why."
     THROTTLED = "Throttled", "Nothing, if it passes: the backend asks for patience."
     BUSY = "Busy", "Nothing: this backend is at its limit, the work is queued again."
-    INTERNAL = "InternalError", "Report it with the operator's log: this is a bug."
 
 
 class EventReason(StrEnum):

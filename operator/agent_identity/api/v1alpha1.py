@@ -318,7 +318,7 @@ class VaultPolicy(Frozen):
             ),
             f.rule(
                 "!has(self.rules) || self.rules.all(r,"
-                " !r.path.matches('^(sys|auth|identity|cubbyhole)(/|$)'))",
+                " !r.path.matches('^([^/]+/)?(sys|auth|identity|cubbyhole)(/|$)'))",
                 "agents get no paths under sys, auth, identity or cubbyhole",
             ),
             f.rule(

@@ -16,6 +16,7 @@ import aiohttp
 
 from agent_identity.api.conditions import Reason
 from agent_identity.api.v1alpha1 import GROUP, VERSION
+from agent_identity.clients.failures import what_failed
 from agent_identity.clients.limits import TokenBucket
 from agent_identity.clients.token_file import TokenFile
 from agent_identity.core.errors import Failed
@@ -116,7 +117,11 @@ def authenticated_session(
     async def present(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        request.headers["Authorization"] = f"Bearer {token.read()}"
+        try:
+            request.headers["Authorization"] = f"Bearer {token.read()}"
+        except Failed as error:
+            # Whoever holds the session knows aiohttp's errors only.
+            raise aiohttp.ClientConnectionError(error.message) from error
         return await handler(request)
 
     tls = ssl.create_default_context(cafile=str(ca_file))
@@ -134,9 +139,6 @@ class Kube:
     def __init__(self, session: aiohttp.ClientSession, *, rate: int) -> None:
         self._bucket = TokenBucket(rate)
         self._session = session
-
-    async def close(self) -> None:
-        await self._session.close()
 
     async def get(self, path: str) -> Json:
         """One object as it is now (a quorum read). Raises ApiError, `absent` without one."""
@@ -190,7 +192,7 @@ class Kube:
                 while line := await response.content.readuntil():
                     yield _event(json.loads(line))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            detail = f"the watch of {path} broke: {type(error).__name__}"
+            detail = f"the watch of {path} broke: {what_failed(error)}"
             raise Failed(Reason.UNREACHABLE, detail) from error
 
     async def _send(
@@ -216,7 +218,7 @@ class Kube:
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
             REQUESTS.labels("kubernetes", method, "error").inc()
             raise Failed(
-                Reason.UNREACHABLE, f"the API server does not answer: {type(error).__name__}"
+                Reason.UNREACHABLE, f"the API server does not answer: {what_failed(error)}"
             ) from error
 
 

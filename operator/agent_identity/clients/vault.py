@@ -12,6 +12,7 @@ import aiohttp
 
 from agent_identity.api.conditions import Reason
 from agent_identity.api.v1alpha1 import ClassVault
+from agent_identity.clients.failures import what_failed
 from agent_identity.clients.limits import Gate
 from agent_identity.clients.token_file import TokenFile
 from agent_identity.core.errors import Failed, Invalid
@@ -22,7 +23,7 @@ Json = dict[str, Any]
 _TIMEOUT = aiohttp.ClientTimeout(total=5, connect=3)
 # A token is renewed when this part of its life is over; a young one is not doubted after a 403.
 _RENEW_AT = 0.6
-_YOUNG_SECONDS = 5.0
+_YOUNG_SECONDS = 20.0
 
 
 class _Token:
@@ -156,7 +157,7 @@ class Vault:
                 return self._answer(response.status, await response.read(), path)
         except (aiohttp.ClientError, TimeoutError, UnicodeError) as error:
             REQUESTS.labels("vault", method, "error").inc()
-            detail = f"Vault {self.spec.address} does not answer: {type(error).__name__}"
+            detail = f"Vault {self.spec.address} does not answer: {what_failed(error)}"
             raise Failed(Reason.UNREACHABLE, detail) from error
 
     def _answer(self, status: int, content: bytes, path: str) -> Json | None:

@@ -118,17 +118,23 @@ def _parsed(model: type[T], spec: object) -> tuple[T | None, str]:
         return None, _first_error(error)
 
 
+def _at(value: object, *path: str) -> object:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
 def parse_identity(body: Body) -> Identity:
     """An AgentIdentity from the API server's object; never raises for what is in the spec."""
     meta = _meta(body)
-    raw = body.get("spec") or {}
+    raw = body.get("spec")
     spec, problem = _parsed(v.AgentIdentitySpec, raw)
-    asked = (raw.get("serviceAccount") or {}).get("name")
+    asked = _at(raw, "serviceAccount", "name")
     return Identity(
         meta=meta,
         spec=spec,
         account=asked if isinstance(asked, str) and asked else meta.key.name,
-        class_name=spec.class_name if spec else str(raw.get("className", "default")),
+        class_name=spec.class_name if spec else str(_at(raw, "className") or "default"),
         problem=problem,
         status=body.get("status") or {},
     )

@@ -57,6 +57,6 @@ def controller_uid(metadata: Mapping[str, Any]) -> str:
 
 def is_orphan(seen: Observed) -> bool:
     """Ours by label, and by a name or finalizer that only we give, with its owner taken off: what
-    an orphaning deletion leaves. Taken away at the end of its identity; never kept or adopted."""
+    an orphaning deletion leaves. Taken away once it is not asked for; never kept or adopted."""
     ours = identity_named_by(seen.ref) == seen.identity or CLEANUP_FINALIZER in seen.finalizers
     return seen.labelled and bool(seen.identity) and not seen.owner_uid and ours

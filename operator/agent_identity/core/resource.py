@@ -39,6 +39,7 @@ STAGES: Mapping[Kind, Stage] = {
     Kind.ROLE_BINDING: Stage.GRANT,
     Kind.VAULT_ROLE: Stage.GRANT,
 }
+GRANTS = frozenset(kind for kind, stage in STAGES.items() if stage is Stage.GRANT)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -91,9 +91,11 @@ def identity_status(
     }
 
 
-def class_status(agent_class: AgentClass, reports: Sequence[Report], now: str) -> Status:
-    """The whole status of a class."""
+def class_status(
+    agent_class: AgentClass, reports: Sequence[Report], now: str, problem: Problem | None = None
+) -> Status:
+    """The whole status of a class. problem: what decides over all parts, else they decide."""
     return {
         "observedGeneration": agent_class.meta.generation,
-        "conditions": conditions(agent_class, reports, overall(reports), now),
+        "conditions": conditions(agent_class, reports, problem or overall(reports), now),
     }

@@ -10,28 +10,46 @@ from typing import Any
 
 from agent_identity.api.conditions import Reason
 from agent_identity.clients.kube import OWNED, ApiError, Kube
+from agent_identity.core.checks import judge
 from agent_identity.core.errors import Failed
 from agent_identity.core.facts import Facts
-from agent_identity.core.resource import Kind, Observed, Ref, Resource, digest_of
+from agent_identity.core.names import derived_refs
+from agent_identity.core.ownership import is_orphan
+from agent_identity.core.resource import GRANTS, Kind, Observed, Ref, Resource, digest_of
 from agent_identity.providers.contract import Debt, Sight
 
 Remember = Callable[[Kind, Mapping[str, Any]], None]
+Expect = Callable[[str], None]
 Forget = Callable[[Ref, str], None]
 _SOON = 0.05
 
 
 class KubeBackend:
-    """remember, forget: put what was written, or seen to be gone, into the cache of the engine."""
+    """wrote, saw, forget: put what was written, read, or seen to be gone, into the engine's cache.
+    expect_gone: an object of this UID is about to be taken away by us."""
 
-    def __init__(self, kube: Kube, *, remember: Remember, forget: Forget) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        *,
+        wrote: Remember,
+        saw: Remember,
+        forget: Forget,
+        expect_gone: Expect,
+    ) -> None:
         self._kube = kube
-        self._remember = remember
+        self._wrote = wrote
+        self._saw = saw
+        self._expect_gone = expect_gone
         self._forget = forget
 
     async def observe(self, facts: Facts, *, granted: bool) -> Sight:
         uid = facts.identity.meta.uid
-        objects = facts.observed.items()
-        return Sight({r: o for r, o in objects if o.is_owned_by(uid) or o.is_retired_policy})
+
+        def is_ours(seen: Observed) -> bool:
+            return seen.is_owned_by(uid) or seen.is_retired_policy or _is_stray(seen, facts)
+
+        return Sight({ref: seen for ref, seen in facts.observed.items() if is_ours(seen)})
 
     async def create(self, resource: Resource) -> None:
         ref = resource.ref
@@ -42,7 +60,7 @@ class KubeBackend:
                 raise
             await self._look_again(ref)
             raise _seen_late(ref) from error
-        self._remember(ref.kind, body)
+        self._wrote(ref.kind, body)
         _confirm(resource, body)
 
     async def replace(self, resource: Resource, seen: Observed) -> None:
@@ -53,6 +71,8 @@ class KubeBackend:
 
     async def delete(self, seen: Observed) -> bool:
         path = _path(seen.ref)
+        if not seen.finalizers:
+            self._expect_gone(seen.uid)
         try:
             answer = await self._kube.delete(path, uid=seen.uid)
         except ApiError as error:
@@ -65,7 +85,7 @@ class KubeBackend:
         if answer.get("kind") == "Status" or not _held(answer):
             self._forget(seen.ref, seen.uid)
             return True
-        self._remember(seen.ref.kind, answer)
+        self._wrote(seen.ref.kind, answer)
         return False
 
     async def release(self, seen: Observed) -> bool:
@@ -75,6 +95,7 @@ class KubeBackend:
         if body is None or body["metadata"]["uid"] != seen.uid:
             return True
         body["metadata"].pop("finalizers", None)
+        self._expect_gone(seen.uid)
         await self._put_released(seen.ref, body)
         if not body["metadata"].get("deletionTimestamp"):
             return await self.delete(seen)
@@ -107,7 +128,7 @@ class KubeBackend:
                 raise
             await self._look_again(ref)
             raise _seen_late(ref) from error
-        self._remember(ref.kind, answer)
+        self._wrote(ref.kind, answer)
         return answer
 
     async def _look_again(self, ref: Ref) -> dict[str, Any] | None:
@@ -118,7 +139,7 @@ class KubeBackend:
                 raise
             self._forget(ref, "")
             return None
-        self._remember(ref.kind, body)
+        self._saw(ref.kind, body)
         return body
 
 
@@ -127,6 +148,18 @@ def _confirm(resource: Resource, body: Mapping[str, Any]) -> None:
     if digest_of(resource.ref.kind, body) != resource.digest:
         detail = f"{resource.ref} was changed on its way into the API server"
         raise Failed(Reason.REJECTED, detail)
+
+
+def _is_stray(seen: Observed, facts: Facts) -> bool:
+    """Ours with its owner taken off, and not asked for, or a right that may not be had any more:
+    it goes. While only it is in the way it is somebody's to look at, as any foreign object."""
+    if not is_orphan(seen):
+        return False
+    if seen.ref not in derived_refs(facts.identity):
+        return True
+    problem = judge(facts).problem
+    withdrawn = problem is not None and problem.reason is not Reason.FOREIGN_OBJECT
+    return withdrawn and seen.ref.kind in GRANTS
 
 
 def _path(ref: Ref) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from agent_identity.api.conditions import ConditionType, Reason
 from agent_identity.clients.kube import CLASSES, ApiError
-from agent_identity.core.errors import Failed, Invalid, Problem
+from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
 from agent_identity.core.identity import AgentClass
 from agent_identity.core.names import vault_home
 from agent_identity.core.resource import CLEANUP_FINALIZER, canonical
@@ -37,10 +37,12 @@ class ClassPipeline:
         if agent_class.spec is None:
             return await self._refuse(agent_class)
         reports = [await self._serve(room, agent_class) for room in self._asked(agent_class)]
-        await self._pay(agent_class, reports)
+        if busy := next((r.problem for r in reports if _is_busy(r)), None):
+            return busy
+        unpaid = await self._pay(agent_class, reports)
         await self._write_status(agent_class, class_status(agent_class, reports, now()))
         self._wake(agent_class, reports)
-        return overall(reports)
+        return overall(reports) or unpaid
 
     def _asked(self, agent_class: AgentClass) -> list[ClassRoom]:
         return [room for room in self._rooms if room.asked(agent_class)]
@@ -63,27 +65,26 @@ class ClassPipeline:
         for key in self._world.identities_of_class(agent_class.name):
             self._enqueue(key)
 
-    async def _pay(self, agent_class: AgentClass, reports: Sequence[Report]) -> None:
+    async def _pay(self, agent_class: AgentClass, reports: Sequence[Report]) -> Problem | None:
         """What is owed to this class's backend, once that answers."""
         vault = agent_class.vault
         if vault is None or any(r.problem for r in reports if r.condition == ConditionType.VAULT):
-            return
+            return None
         for debt in self._ledger.owed_to(vault_home(vault)):
             for room in self._asked(agent_class):
                 try:
-                    if await room.pay(agent_class, debt):
-                        await self._ledger.strike(debt)
-                        break
-                except Failed as failure:
-                    log.warning("still owing: %s", failure.message)
-                    return
+                    paid = await room.pay(agent_class, debt)
+                except Problem as problem:
+                    log.warning("still owing: %s", problem.message)
+                    return problem
+                if paid:
+                    await self._ledger.strike(debt)
+                    break
+        return None
 
     async def _refuse(self, agent_class: AgentClass) -> Problem:
         problem = Invalid(Reason.INVALID_SPEC, agent_class.problem)
-        report = Report(ConditionType.READY, problem=problem)
-        status = class_status(agent_class, [report], now())
-        status["conditions"] = status["conditions"][:3]
-        await self._write_status(agent_class, status)
+        await self._write_status(agent_class, class_status(agent_class, [], now(), problem))
         return problem
 
     async def _hold(self, agent_class: AgentClass) -> None:
@@ -115,10 +116,13 @@ class ClassPipeline:
         if CLEANUP_FINALIZER not in agent_class.meta.finalizers:
             return None
         try:
+            if agent_class.spec is None:
+                raise Waiting(Reason.CLASS_INVALID, f"can't be left: {agent_class.problem}")
             await self._leave(agent_class)
         except Problem as problem:
             report = [Report(r.condition, problem=problem) for r in self._asked(agent_class)]
-            await self._write_status(agent_class, class_status(agent_class, report, now()))
+            status = class_status(agent_class, report, now(), problem)
+            await self._write_status(agent_class, status)
             return problem
         rest = [f for f in agent_class.meta.finalizers if f != CLEANUP_FINALIZER]
         current = self._world.classes.get(agent_class.name, agent_class)
@@ -149,3 +153,7 @@ class ClassPipeline:
                 raise
             return
         self._world.see_class(answer, own=True)
+
+
+def _is_busy(report: Report) -> bool:
+    return report.problem is not None and report.problem.reason is Reason.BUSY

@@ -5,7 +5,7 @@ owed to pays it when that answers again.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from hashlib import blake2b
 
@@ -18,9 +18,12 @@ NAME = "agent-identity-debts"
 
 
 class Ledger:
-    """namespace: the operator's own."""
+    """namespace: the operator's own. recorded: told of a home to which something new is owed."""
 
-    def __init__(self, kube: Kube, namespace: str) -> None:
+    def __init__(
+        self, kube: Kube, namespace: str, *, recorded: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._recorded = recorded
         self._kube = kube
         self._namespace = namespace
         self._debts: dict[str, Debt] = {}
@@ -47,6 +50,8 @@ class Ledger:
             await self._write({n: json.dumps(asdict(d), sort_keys=True) for n, d in new.items()})
             self._debts |= new
             DEBTS.set(len(self._debts))
+            for home in {d.home for d in new.values()}:
+                self._recorded(home)
 
     async def strike(self, debt: Debt) -> None:
         """It is paid."""

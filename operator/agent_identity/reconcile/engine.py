@@ -1,12 +1,14 @@
 """Puts the engine together and runs it: informers, workers, resync, and what health means."""
 
 import asyncio
+import logging
 import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from agent_identity.api.conditions import Reason
 from agent_identity.clients.events import EventWriter
 from agent_identity.clients.kube import CLASSES, IDENTITIES, NAMESPACES, OWNED, PODS, Kube
 from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
@@ -33,6 +35,7 @@ from agent_identity.telemetry import (
 _SILENT_SECONDS = 180.0
 _STUCK_SECONDS = 120.0
 _MEASURE_SECONDS = 10.0
+_FIRST_LOOK_SECONDS = 8.0
 
 
 class Informers:
@@ -64,17 +67,20 @@ class Informers:
     def mesh_installed(self) -> bool:
         return all(self.owned[kind].installed for kind in MESH_KINDS)
 
-    def remember(self, kind: Kind, body: Mapping[str, Any]) -> None:
-        """An object as the API server told it in answer to a request of ours."""
+    def wrote(self, kind: Kind, body: Mapping[str, Any]) -> None:
+        """An object as the API server told it in answer to a write of ours."""
         with self._world.own_write():
             self.owned[kind].remember(body)
+
+    def saw(self, kind: Kind, body: Mapping[str, Any]) -> None:
+        """An object as a read told it, ahead of the watch."""
+        self.owned[kind].remember(body)
 
     def forget(self, ref: Ref, uid: str) -> None:
         """uid: of the object that is gone; empty for whichever had the name."""
         key = Key(ref.namespace, ref.name)
         seen = self.owned[ref.kind].items.get(key)
         if seen and uid in ("", seen.uid):
-            self._world.taken(seen.uid)
             self.owned[ref.kind].forget(key)
 
 
@@ -117,6 +123,7 @@ class Engine:
         self._workers = workers
         self._period = resync_seconds
         self._moved_at = time.monotonic()
+        self._slow_looks: set[asyncio.Task[None]] = set()
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -131,6 +138,7 @@ class Engine:
             tasks.create_task(self._resync())
             tasks.create_task(self._watch_mesh())
             tasks.create_task(self._measure())
+            self._moved_at = time.monotonic()
             self.ready.set()
 
     async def _know_everything(self) -> None:
@@ -138,7 +146,12 @@ class Engine:
         await asyncio.gather(*(i.synced.wait() for i in self._informers.all))
         await self._persist(self._ledger.load)
         await self._persist(self._list_ours)
-        await asyncio.gather(*(self._one(c.meta.key) for c in self._world.classes.values()))
+        classes = [c.meta.key for c in self._world.classes.values()]
+        looks = [asyncio.create_task(self._one(key)) for key in classes]
+        if looks:
+            # One Vault that hangs does not keep all others waiting.
+            _, slow = await asyncio.wait(looks, timeout=_FIRST_LOOK_SECONDS)
+            self._slow_looks = slow
 
     async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -157,7 +170,7 @@ class Engine:
         names = {b["metadata"]["name"] for b in classes}
         for name, agent_class in known_classes.items():
             if name not in names and int(agent_class.meta.resource_version) <= int(version):
-                self._world.lose_class(name)
+                self._world.lose_class(name, agent_class.meta.uid)
         known = dict(self._world.identities)
         identities, version = await self._kube.list(IDENTITIES.path())
         for body in identities:
@@ -261,8 +274,16 @@ class Engine:
             self._queue.succeeded(key)
             self._queue.add(key, WAITING_SECONDS * random.uniform(0.75, 1.25))
             return
-        log.info("%s: %s", problem.reason, problem.message)
+        log.log(
+            logging.DEBUG if problem.reason is Reason.BUSY else logging.INFO,
+            "%s: %s",
+            problem.reason,
+            problem.message,
+        )
         wait = problem.retry_after if isinstance(problem, Failed) else None
+        if problem.reason is Reason.BUSY:
+            self._queue.add(key, wait or 0.25)
+            return
         self._queue.back_off(key, wait)
         self._suspect_class(key)
 
@@ -275,12 +296,16 @@ class Engine:
 
     # --- health
 
+    def sees(self) -> bool:
+        """Whether every watch works, as far as one knows."""
+        return not any(informer.failing for informer in self._informers.all)
+
     def sick(self) -> str:
         """Why the process should be started anew; empty while it is well."""
         now = time.monotonic()
         for informer in self._informers.all:
             if now - informer.heard_at > _SILENT_SECONDS:
                 return "a watch has been silent for too long"
-        if self._queue.depth and now - self._moved_at > _STUCK_SECONDS:
+        if self.ready.is_set() and self._queue.depth and now - self._moved_at > _STUCK_SECONDS:
             return "the queue does not move"
         return ""

@@ -103,6 +103,31 @@ class Executor:
         """First nobody new can be the account, then what hangs on its UID goes, then it."""
         if not account.deleting and await self._kube.delete(account):
             return True
+        await self._forget_account(account, facts, owe)
+        return await self._kube.release(account)
+
+    async def forget(
+        self,
+        accounts: Iterable[Observed],
+        facts: Facts | None,
+        outcome: Outcome,
+        rooms: Mapping[Kind, str],
+        owe: Owe | None = None,
+    ) -> list[Observed]:
+        """Take away what hangs on accounts that are gone already; those that are dealt with."""
+        dealt_with = []
+        for account in accounts:
+            try:
+                await self._forget_account(account, facts, owe)
+            except Problem as problem:
+                outcome.note(rooms[Kind.VAULT_ROLE], problem)
+            else:
+                dealt_with.append(account)
+        return dealt_with
+
+    async def _forget_account(
+        self, account: Observed, facts: Facts | None, owe: Owe | None
+    ) -> None:
         for backend in self.backends:
             try:
                 await backend.forget_account(account, facts)
@@ -110,19 +135,6 @@ class Executor:
                 if owe is None:
                     raise
                 await owe(backend.owed(account, facts))
-        return await self._kube.release(account)
-
-    async def forget(
-        self, account: Observed, facts: Facts, outcome: Outcome, rooms: Mapping[Kind, str]
-    ) -> bool:
-        """Take away what hangs on an account that is gone already. False: not everything went."""
-        for kind, backend in self._others.items():
-            try:
-                await backend.forget_account(account, facts)
-            except Problem as problem:
-                outcome.note(rooms[kind], problem)
-                return False
-        return True
 
     async def give(
         self, actions: Iterable[Action], outcome: Outcome, *, missing: Collection[Ref] | None
@@ -130,7 +142,7 @@ class Executor:
         """Stage by stage, each stage at once. missing: what must be made before the first right
         is given; None: it can't be said yet, so no new right is."""
         for stage, group in groupby(actions, key=lambda a: a.stage):
-            made = {a.ref for a in outcome.done}
+            made = {a.ref for a in outcome.done if a.gives}
             open_to = stage is not Stage.GRANT or (missing is not None and made >= set(missing))
             batch = (
                 self._give_one(a, outcome) if a.seen or open_to else self._hold_back(a, outcome)

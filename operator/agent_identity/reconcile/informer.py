@@ -18,6 +18,8 @@ T = TypeVar("T")
 Parse = Callable[[Mapping[str, Any]], T]
 Changed = Callable[[T | None, T | None], None]
 _ABSENT_PAUSE = 5.0
+_FAILURES = 5
+_REOPEN_PAUSE = 0.1
 
 
 class Informer(Generic[T]):
@@ -45,6 +47,7 @@ class Informer(Generic[T]):
         self._versions: dict[Key, int] = {}
         self.items: dict[Key, T] = {}
         self.installed = True
+        self.failing = False
         self.synced = asyncio.Event()
         self.heard_at = time.monotonic()
 
@@ -59,8 +62,8 @@ class Informer(Generic[T]):
                 if error.absent and self._optional:
                     self._is_absent()
                     await asyncio.sleep(_ABSENT_PAUSE)
-                elif not error.expired:
-                    failures += 1
+                else:
+                    failures += 0 if error.expired else 1
                     await self._pause(error, failures)
             except Failed as error:
                 failures += 1
@@ -69,6 +72,7 @@ class Informer(Generic[T]):
     async def _pause(self, error: Failed, failures: int) -> None:
         """An outage of the API server is no illness of ours: this loop goes on."""
         self._heard()
+        self.failing = failures > _FAILURES
         if failures > 1:
             log.warning("watch of %s: %s", self._path, error.message)
         limit = min(10.0, 0.1 * 2 ** min(failures, 8))
@@ -83,6 +87,7 @@ class Informer(Generic[T]):
         for key in [k for k in self.items if k not in seen and self._versions[k] <= int(version)]:
             self._drop(key)
         self._heard()
+        self.failing = False
         self.synced.set()
         return version
 
@@ -102,6 +107,7 @@ class Informer(Generic[T]):
                     self.forget(_key(body), int(version))
                 elif kind != "BOOKMARK":
                     self.remember(body)
+            await asyncio.sleep(_REOPEN_PAUSE)
 
     def _heard(self) -> None:
         self.heard_at = time.monotonic()

@@ -49,8 +49,9 @@ class Pipeline:
         """Bring everything to what is decided, and say so. Returns what decides over a retry."""
         facts, decision, outcome = await self._carry_out(facts)
         problems = {**decision.problems, **outcome.problems}
-        if any(p.reason is Reason.BUSY for p in problems.values()):
-            return next(p for p in problems.values() if p.reason is Reason.BUSY)
+        busy = next((p for p in problems.values() if p.reason is Reason.BUSY), None)
+        if busy and decision.verdict.problem is None:
+            return busy
         self._tell_repairs(facts, outcome)
         return await self._report(facts, decision, problems)
 
@@ -75,9 +76,9 @@ class Pipeline:
 
     async def _forget_gone_accounts(self, facts: Facts, outcome: Outcome) -> None:
         key = facts.identity.key
-        for account in self._world.gone_accounts(key):
-            if await self._tools.executor.forget(account, facts, outcome, self._room_of):
-                self._world.forget_gone_account(key, account)
+        gone = self._world.gone_accounts(key)
+        for account in await self._tools.executor.forget(gone, facts, outcome, self._room_of):
+            self._world.forget_gone_account(key, account)
 
     def _guards_unsaid(self, decision: Decision) -> bool:
         return any(p.reason is Reason.MESH_NOT_INSTALLED for p in decision.problems.values())
@@ -118,7 +119,8 @@ class Pipeline:
         except ApiError as error:
             if not error.absent:
                 raise
-            self._world.lose_class(facts.identity.class_name)
+            if facts.agent_class:
+                self._world.lose_class(facts.identity.class_name, facts.agent_class.meta.uid)
         namespace = await fresh.read(NAMESPACES.path(name=facts.identity.key.namespace))
         self._world.namespace_seen(parse_namespace(namespace))
 

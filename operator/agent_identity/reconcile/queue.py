@@ -101,8 +101,8 @@ class WorkQueue:
         self._failures.pop(key, None)
 
     def pending(self, key: Key) -> bool:
-        """Whether a key is due, worked on, or failing."""
-        return key in self._since or key in self._working or key in self._failures
+        """Whether a key is due or worked on; one that waits to be tried again is not."""
+        return key in self._since or key in self._working
 
     @property
     def depth(self) -> int:

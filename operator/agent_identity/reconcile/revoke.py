@@ -14,7 +14,7 @@ from agent_identity.core.facts import Facts
 from agent_identity.core.identity import Identity
 from agent_identity.core.ownership import is_orphan
 from agent_identity.core.plan import plan_changes
-from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Observed, Ref, Resource
+from agent_identity.core.resource import CLEANUP_FINALIZER, GRANTS, Key, Observed, Ref, Resource
 from agent_identity.core.status import Report, identity_status
 from agent_identity.providers.contract import Debt
 from agent_identity.reconcile.debts import Ledger
@@ -46,13 +46,16 @@ class Revoker:
         if CLEANUP_FINALIZER not in identity.meta.finalizers:
             return None
         late = _seconds_since(identity.meta.deleted) > self._deadline
-        if not late and self._callees_lag(identity.key):
-            return Failed(Reason.BUSY, "callees' policies still name it", retry_after=_SOON)
-        outcome = await self._take_away(facts, late=late)
+        lag = not late and self._callees_lag(identity.key)
+        outcome = await self._take_away(facts, late=late, rights_only=lag)
         if problem := next(iter(outcome.problems.values()), None):
             return problem if problem.reason is Reason.BUSY else await self._say(facts, problem)
-        if outcome.held:
-            return Failed(Reason.BUSY, "something is not gone yet", retry_after=_SOON)
+        if lag or outcome.held:
+            return Failed(
+                Reason.BUSY,
+                "callees still name it, or something is not gone yet",
+                retry_after=_SOON,
+            )
         await self._let_go(identity)
         return None
 
@@ -61,7 +64,8 @@ class Revoker:
         callees = (world.identities.get(c) for c in world.callees(key) if c != key)
         return any(c and not c.deleting and self._queue.pending(c.key) for c in callees)
 
-    async def _take_away(self, facts: Facts, *, late: bool) -> Outcome:
+    async def _take_away(self, facts: Facts, *, late: bool, rights_only: bool) -> Outcome:
+        """rights_only: account and policies stay until the callees no longer name it."""
         executor, outcome = self._tools.executor, Outcome()
         observed = await executor.observe(facts, outcome, self._room_of, granted=False)
         observed |= {ref: seen for ref, seen in facts.observed.items() if is_orphan(seen)}
@@ -69,9 +73,21 @@ class Revoker:
             await self._record_unseen(facts, outcome)
         stays = self._retired(facts.identity.key) if facts.pods else ()
         changes = plan_changes(stays, observed, self._room_of)
-        await executor.take(changes.takes, facts, outcome, self._owe(facts) if late else None)
-        await executor.give(changes.gives, outcome, missing=())
+        owe = self._owe(facts) if late else None
+        rights = [a for a in changes.takes if a.ref.kind in GRANTS]
+        await executor.take(rights if rights_only else changes.takes, facts, outcome, owe)
+        if not rights_only:
+            await self._forget_gone(facts.identity.key, facts, outcome, owe)
+            await executor.give(changes.gives, outcome, missing=())
         return outcome
+
+    async def _forget_gone(
+        self, key: Key, facts: Facts | None, outcome: Outcome, owe: Owe | None
+    ) -> None:
+        world = self._tools.world
+        gone = world.gone_accounts(key)
+        for account in await self._tools.executor.forget(gone, facts, outcome, self._room_of, owe):
+            world.forget_gone_account(key, account)
 
     def _retired(self, key: Key) -> tuple[Resource, ...]:
         """While its pods run on, taking its policy away would let everybody in."""
@@ -130,9 +146,10 @@ class Revoker:
         """What is left of an identity that is not there: a policy kept for its pods, an account
         that our finalizer holds, or anything whose owner was taken away by force."""
         left = self._left_over(key)
-        if not left or await self._is_there(key):
+        if not (left or self._tools.world.gone_accounts(key)) or await self._is_there(key):
             return None
         outcome = Outcome()
+        await self._forget_gone(key, None, outcome, self._ledger.record)
         keep = self._tools.world.has_pods(key)
         stays = [r for r in self._retired(key) if keep and r.ref in left]
         changes = plan_changes(stays, left, self._room_of)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from agent_identity.api.v1alpha1 import Caller, Rule
 from agent_identity.core.checks import Standing, judge
@@ -32,6 +32,7 @@ from agent_identity.core.names import (
 from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Observed, Ref
 from agent_identity.core.spiffe import SpiffeID
 
+T = TypeVar("T", Key, str)
 Enqueue = Callable[[Key], None]
 MESH_KINDS = (Kind.PEER_AUTHENTICATION, Kind.AUTHORIZATION_POLICY)
 
@@ -47,9 +48,9 @@ class Pod:
 
 @dataclass(slots=True)
 class _Index:
-    by_account: dict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))
-    by_class: dict[str, set[Key]] = field(default_factory=lambda: defaultdict(set))
-    by_namespace: dict[str, set[Key]] = field(default_factory=lambda: defaultdict(set))
+    by_account: dict[Key, set[Key]] = field(default_factory=dict)
+    by_class: dict[str, set[Key]] = field(default_factory=dict)
+    by_namespace: dict[str, set[Key]] = field(default_factory=dict)
     callees: dict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))
     named: dict[Key, set[Key]] = field(default_factory=dict)
     objects: dict[Key, set[Ref]] = field(default_factory=lambda: defaultdict(set))
@@ -82,7 +83,7 @@ class World:
         finalizers and status are no news."""
         after = parse_identity(body)
         before = self.identities.get(after.key)
-        if before and _version(before) >= _version(after) and before.meta.uid == after.meta.uid:
+        if before and _version(before) >= _version(after):
             return
         self.identities[after.key] = after
         if before and means_the_same(before, after, own=own):
@@ -103,7 +104,7 @@ class World:
         """An AgentIdentityClass as the API server told it; own: see `see_identity`."""
         after = parse_class(body)
         before = self.classes.get(after.name)
-        if before and _version(before) >= _version(after) and before.meta.uid == after.meta.uid:
+        if before and _version(before) >= _version(after):
             return
         self.classes[after.name] = after
         if before and means_the_same(before, after, own=own):
@@ -112,13 +113,15 @@ class World:
         if before is None or before.spec != after.spec or before.deleting != after.deleting:
             self._class_changed(after.name)
 
-    def lose_class(self, name: str) -> None:
+    def lose_class(self, name: str, uid: str) -> None:
         """An AgentIdentityClass is gone."""
-        if self.classes.pop(name, None):
+        known = self.classes.get(name)
+        if known is not None and known.meta.uid == uid:
+            del self.classes[name]
             self._class_changed(name)
 
     def _class_changed(self, name: str) -> None:
-        for key in list(self._index.by_class[name]):
+        for key in list(self._index.by_class.get(name, ())):
             identity = self.identities[key]
             self._index_callees(identity)
             self._touch(key)
@@ -132,7 +135,7 @@ class World:
             self.namespaces[name] = after
         current = self.namespaces.get(name)
         if known is None or current is None or known.labels != current.labels:
-            self._touch_all(self._index.by_namespace[name])
+            self._touch_all(self._index.by_namespace.get(name, ()))
 
     def namespace_seen(self, namespace: Namespace) -> None:
         """A namespace as a fresh read told it; the watch may be ahead of it, or behind."""
@@ -151,6 +154,8 @@ class World:
                 self._pods[key][pod.name] = pod
             else:
                 self._pods[key].pop(pod.name, None)
+                if not self._pods[key]:
+                    del self._pods[key]
             self._enqueue(key)
 
     @contextmanager
@@ -166,6 +171,7 @@ class World:
     def object_changed(self, before: Observed | None, after: Observed | None) -> None:
         seen = after or before
         assert seen is not None  # noqa: S101  an informer tells of a difference
+        was_foreign = seen.ref in self._index.foreign[seen.ref.namespace]
         self._index_object(seen.ref, before, after)
         if before and (after is None or after.uid != before.uid):
             self._note_gone(before)
@@ -173,10 +179,10 @@ class World:
             return
         for key in self._concerned(seen.ref, before, after):
             self._touch(key, due=not self._own_write)
-        if seen.ref.kind in MESH_KINDS and any(o and _is_strangers(o) for o in (before, after)):
+        if was_foreign or seen.ref in self._index.foreign[seen.ref.namespace]:
             root = seen.ref.namespace == self.cluster.mesh_root_namespace
             self._touch_all(
-                self.identities if root else self._index.by_namespace[seen.ref.namespace]
+                self.identities if root else self._index.by_namespace.get(seen.ref.namespace, ())
             )
 
     def taken(self, uid: str) -> None:
@@ -214,15 +220,36 @@ class World:
         self.owned[ref] = after
         if after.labelled:
             self._index.objects[Key(ref.namespace, after.identity)].add(ref)
-        if ref.kind in MESH_KINDS and _is_strangers(after):
+        if self._is_strangers(after):
             self._index.foreign[ref.namespace].add(ref)
+
+    def _is_strangers(self, seen: Observed) -> bool:
+        """Whether a mesh policy is none of ours. One that only wears our label is not: of an
+        identity's own name it stalls that identity, of any other name it may weaken one."""
+        if seen.ref.kind not in MESH_KINDS:
+            return False
+        named = bool(seen.identity) and identity_named_by(seen.ref) == seen.identity
+        owner = self.identities.get(Key(seen.ref.namespace, seen.identity))
+        owned = owner is not None and seen.is_owned_by(owner.meta.uid)
+        return not (named and (owned or seen.is_retired_policy))
+
+    def _sort_policies(self, identity: Identity) -> None:
+        """Whether its policies are strangers' depends on whether it is there."""
+        for ref in derived_refs(identity):
+            seen = self.owned.get(ref)
+            if seen is None or ref.kind not in MESH_KINDS:
+                continue
+            if self._is_strangers(seen):
+                self._index.foreign[ref.namespace].add(ref)
+            else:
+                self._index.foreign[ref.namespace].discard(ref)
 
     def _concerned(
         self, ref: Ref, before: Observed | None, after: Observed | None
     ) -> Iterable[Key]:
         keys = {Key(ref.namespace, o.identity) for o in (before, after) if o and o.identity}
         if ref.kind == Kind.SERVICE_ACCOUNT:
-            keys |= self._index.by_account[Key(ref.namespace, ref.name)]
+            keys |= self._index.by_account.get(Key(ref.namespace, ref.name), set())
         elif name := identity_named_by(ref):
             keys.add(Key(ref.namespace, name))
         return sorted(keys)
@@ -255,19 +282,18 @@ class World:
             if identity is None:
                 continue
             key = identity.key
-            for index, entry in (
-                (self._index.by_account, Key(key.namespace, identity.account)),
-                (self._index.by_class, identity.class_name),
-                (self._index.by_namespace, key.namespace),
-            ):
-                members: set[Key] = index[entry]  # type: ignore[index]
-                members.add(key) if add else members.discard(key)
+            _keep(self._index.by_account, Key(key.namespace, identity.account), key, add=add)
+            _keep(self._index.by_class, identity.class_name, key, add=add)
+            _keep(self._index.by_namespace, key.namespace, key, add=add)
             if add:
                 self._uids.add(identity.meta.uid)
                 self._index_callees(identity)
             else:
                 self._uids.discard(identity.meta.uid)
                 self._unindex_callees(key)
+        for identity in (before, after):
+            if identity is not None:
+                self._sort_policies(identity)
         if after is None or before is None or before.deleting != after.deleting:
             rival = after or before
             assert rival is not None  # noqa: S101
@@ -275,7 +301,7 @@ class World:
 
     def _touch_rivals(self, identity: Identity) -> None:
         account = Key(identity.key.namespace, identity.account)
-        for key in self._index.by_account[account] - {identity.key}:
+        for key in self._index.by_account.get(account, set()) - {identity.key}:
             self._touch(key)
 
     def _index_callees(self, identity: Identity) -> None:
@@ -332,7 +358,7 @@ class World:
         """Who else holds the account. The owner of the live account does; while there is none,
         the oldest identity that wants it, and of two as old the one of the lesser UID."""
         account = account_ref(identity)
-        wanting = self._index.by_account[Key(account.namespace, account.name)]
+        wanting = self._index.by_account.get(Key(account.namespace, account.name), set())
         others = [self.identities[k] for k in sorted(wanting) if k != identity.key]
         if not others:
             return None
@@ -377,8 +403,8 @@ class World:
         if caller.kind == "AgentIdentity":
             keys = [Key(namespace, caller.name or "")]
         else:
-            keys = sorted(self._index.by_namespace[namespace])
-        return tuple(p for key in keys if (p := self.principal(key)))
+            keys = sorted(self._index.by_namespace.get(namespace, ()))
+        return tuple(p for key in keys if (p := self._principals.get(key)))
 
     def principal(self, key: Key) -> str:
         """Who an agent is to those it calls; empty for one that is not there, is going, may not
@@ -405,7 +431,7 @@ class World:
 
     def wants_vault(self, home: str, account: Key) -> bool:
         """Whether an identity that may have it wants a role for this account at this home."""
-        for key in self._index.by_account[account]:
+        for key in self._index.by_account.get(account, ()):
             identity = self.identities[key]
             facts = self._own_facts(identity)
             vault = facts.agent_class.vault if facts.agent_class else None
@@ -415,23 +441,30 @@ class World:
                 return True
         return False
 
+    def classes_at(self, home: str) -> list[AgentClass]:
+        """Classes whose roles live at a home."""
+        classes = (self.classes[name] for name in sorted(self.classes))
+        return [c for c in classes if c.vault and vault_home(c.vault) == home]
+
     def identities_of_class(self, name: str) -> list[Key]:
         """Every identity that names a class."""
-        return sorted(self._index.by_class[name])
+        return sorted(self._index.by_class.get(name, ()))
 
     def has_pods(self, key: Key) -> bool:
         """Whether pods with the identity's label are there."""
         return bool(self._pods.get(key))
 
 
+def _keep(index: dict[T, set[Key]], entry: T, key: Key, *, add: bool) -> None:
+    """Add to or take from an index; what has no members any more is dropped."""
+    members = index.setdefault(entry, set())
+    members.add(key) if add else members.discard(key)
+    if not members:
+        del index[entry]
+
+
 def _version(subject: Identity | AgentClass) -> int:
     return int(subject.meta.resource_version)
-
-
-def _is_strangers(policy: Observed) -> bool:
-    """Whether a mesh policy is none of ours. One that only wears our label is not: of an identity's
-    own name it stalls that identity, of any other name it may weaken one."""
-    return not policy.labelled or identity_named_by(policy.ref) != policy.identity
 
 
 def _same(before: Observed, after: Observed) -> bool:

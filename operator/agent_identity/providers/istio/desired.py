@@ -11,7 +11,7 @@ from typing import Any
 from agent_identity.api.conditions import ConditionType, Reason
 from agent_identity.api.v1alpha1 import Rule
 from agent_identity.core.checks import Standing
-from agent_identity.core.errors import Waiting
+from agent_identity.core.errors import Invalid, Waiting
 from agent_identity.core.facts import Facts
 from agent_identity.core.names import account_ref, policy_name
 from agent_identity.core.ownership import owned_metadata, retired_metadata
@@ -20,6 +20,8 @@ from agent_identity.core.status import Report
 
 API_VERSION = "security.istio.io/v1"
 _SHOWN = 16
+# A principal has at most about 180 bytes, and an object in etcd 1.5 MiB.
+_MOST_CALLERS = 5000
 
 
 CONDITION = ConditionType.INBOUND
@@ -59,6 +61,9 @@ class IstioRoom:
         if facts.foreign_policies:
             return Report(CONDITION, problem=_weakened(facts))
         missing = sorted({_shown(c, facts) for c, found in _callers(facts) if not found})
+        if _too_many(facts):
+            detail = f"rules name more than {_MOST_CALLERS} callers: nobody is let in; name fewer"
+            return Report(CONDITION, problem=Invalid(Reason.INVALID_SPEC, detail))
         if missing:
             detail = f"in force; named and not there: {_listed(missing)}"
             return Report(CONDITION, reason=Reason.CALLERS_MISSING, message=detail)
@@ -75,7 +80,10 @@ class IstioRoom:
 
 def policy_rules(facts: Facts) -> list[dict[str, Any]]:
     """Rules of the AuthorizationPolicy: the class's and the identity's, in the order of names,
-    without those whose callers are all missing."""
+    without those whose callers are all missing. With more callers than an object can hold there
+    are none: a policy that can't be written any more could not be narrowed either."""
+    if _too_many(facts):
+        return []
     return [
         istio_rule(rule, principals)
         for rule in _rules(facts)
@@ -96,6 +104,10 @@ def istio_rule(rule: Rule, principals: list[str]) -> dict[str, Any]:
         calls = [(s, m) for s in rule.grpc.services for m in rule.grpc.methods]
         operation |= {"methods": ["POST"], "paths": sorted(f"/{s}/{m}" for s, m in calls)}
     return {"from": [{"source": {"principals": principals}}], "to": [{"operation": operation}]}
+
+
+def _too_many(facts: Facts) -> bool:
+    return sum(len(_principals(rule, facts)) for rule in _rules(facts)) > _MOST_CALLERS
 
 
 def _rules(facts: Facts) -> list[Rule]:

@@ -11,7 +11,7 @@ from typing import Any
 from agent_identity.api.conditions import ConditionType, Reason
 from agent_identity.api.v1alpha1 import ClassVault
 from agent_identity.clients.vault import Vault
-from agent_identity.core.errors import Failed, Invalid, Problem
+from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
 from agent_identity.core.facts import Facts
 from agent_identity.core.identity import AgentClass
 from agent_identity.core.names import (
@@ -185,11 +185,16 @@ class VaultBackend:
     def asked(self, agent_class: AgentClass) -> bool:
         return agent_class.vault is not None
 
+    def _note(self, agent_class: AgentClass, trouble: Problem) -> None:
+        """A Vault that is busy for a moment is not in trouble."""
+        if trouble.reason is not Reason.BUSY:
+            self._troubles[agent_class.name] = trouble
+
     async def reach(self, agent_class: AgentClass) -> bool:
         try:
             await self._looked_up(agent_class)
         except Problem as trouble:
-            self._troubles[agent_class.name] = trouble
+            self._note(agent_class, trouble)
             raise
         return True
 
@@ -199,7 +204,7 @@ class VaultBackend:
             await self._write_policies(agent_class, home)
             await self._sweep(home, vault_home(home.vault.spec), wanted)
         except Problem as trouble:
-            self._troubles[agent_class.name] = trouble
+            self._note(agent_class, trouble)
             raise
         self._troubles.pop(agent_class.name, None)
         return Report(self.condition)
@@ -246,7 +251,7 @@ class VaultBackend:
             await home.vault.write(path, _marker_payload(uid))
         elif marker.get("bound_service_account_names") != [uid]:
             detail = f"{path} of Vault {home.vault.spec.address} belongs to another cluster"
-            raise Invalid(Reason.CLUSTER_NAME_TAKEN, detail)
+            raise Waiting(Reason.CLUSTER_NAME_TAKEN, detail)
 
     async def _write_policies(self, agent_class: AgentClass, home: _Home) -> None:
         policies = class_policies(self._cluster, agent_class, home.accessor)
@@ -282,11 +287,18 @@ class VaultBackend:
                 await self.delete(Observed(ref, role, "", b""))
 
     async def leave(self, agent_class: AgentClass, wanted: Wanted) -> None:
-        home = await self._entered(agent_class)
-        await self._sweep(home, vault_home(home.vault.spec), wanted)
+        try:
+            home = await self._entered(agent_class)
+        except Problem as trouble:
+            self._note(agent_class, trouble)
+            raise
+        home_name = vault_home(home.vault.spec)
+        await self._sweep(home, home_name, wanted)
         await self._remove_policies(agent_class, home, keep=set())
         self._clients.pop(agent_class.name, None)
         self._troubles.pop(agent_class.name, None)
+        if not any(vault_home(c.spec) == home_name for c in self._clients.values()):
+            self._homes.pop(home_name, None)
 
     async def pay(self, agent_class: AgentClass, debt: Debt) -> bool:
         vault = agent_class.vault

@@ -1,0 +1,326 @@
+"""Deletion always ends and leaves no right; a policy that allows nothing stays while pods run."""
+
+import json
+import time
+
+import pytest
+from test_memory_guards import DELETED, Json, told
+from test_order_guards import OPEN
+from test_wiring_guards import CLEANUP, FULL, HOME, NAMES, Operator
+
+from agent_identity.api.conditions import Reason
+from agent_identity.core.errors import Failed
+from agent_identity.core.resource import Key
+from agent_identity.providers.contract import Debt
+from agent_identity.reconcile.debts import Ledger
+
+DOWN = Failed(Reason.UNREACHABLE, "no answer")
+LONG_AGO = 100.0
+LEDGER = "/api/v1/namespaces/agent-identity-system/configmaps/agent-identity-debts"
+CLOSED = {"PeerAuthentication", "AuthorizationPolicy"}
+
+
+def debts(op: Operator) -> list[Json]:
+    data = op.api.objects.get(LEDGER, {}).get("data", {})
+    return [json.loads(text) for text in data.values()]
+
+
+def gone(op: Operator, name: str = "agent") -> bool:
+    return op.path_of(name) not in op.api.objects
+
+
+@told
+async def test_a_binding_that_something_holds_is_emptied() -> None:
+    op = Operator()
+    await op.ready()
+    op.tamper("RoleBinding", metadata={"finalizers": ["example.com/x"]})
+    op.delete()
+    await op.turn()
+    binding = op.api.body(f"PUT {NAMES['RoleBinding'].format('agent')}")
+    assert binding["subjects"] == []
+    assert "finalizers" not in binding["metadata"]
+    assert gone(op)
+
+
+@told
+async def test_an_account_is_held_until_what_hangs_on_it_is_gone() -> None:
+    op = Operator()
+    await op.ready()
+    op.log_in()
+    op.vault.broken["DELETE identity"] = DOWN
+    op.delete()
+    await op.turn()
+    account = op.get("ServiceAccount")
+    assert account is not None
+    assert account["metadata"]["finalizers"] == [CLEANUP]
+    assert account["metadata"]["deletionTimestamp"]
+    op.vault.broken.clear()
+    await op.turn()
+    assert gone(op)
+    assert op.vault.entities == {}
+
+
+@told
+async def test_nobody_new_can_be_the_account_before_its_entity_goes() -> None:
+    op = Operator()
+    await op.ready()
+    op.log_in()
+    # The role went behind our back, so that only the account is left to take the entity along.
+    del op.vault.stored[op.role_of("agent")]
+    await op.serve()
+    op.quiet()
+    op.delete()
+    await op.turn()
+    account = NAMES["ServiceAccount"].format("agent")
+    order = op.at(f"DELETE {account}", "DELETE identity/entity", f"PUT {account}")
+    assert order == sorted(order)
+    assert op.vault.entities == {}
+
+
+@told
+async def test_an_account_deleted_by_hand_takes_its_tokens_with_it() -> None:
+    op = Operator()
+    await op.ready()
+    op.log_in()
+    op.tamper("ServiceAccount", metadata={"deletionTimestamp": DELETED})
+    await op.turn()
+    assert op.vault.entities == {}
+    assert op.get("ServiceAccount") is None
+
+
+@told
+async def test_an_account_that_others_took_away_takes_its_tokens_with_it() -> None:
+    op = Operator()
+    await op.ready()
+    op.log_in()
+    op.lose("ServiceAccount")
+    await op.turn()
+    assert op.vault.entities == {}
+
+
+@told
+async def test_rights_go_before_what_guards_them() -> None:
+    op = Operator()
+    await op.ready()
+    op.delete()
+    await op.turn()
+    order = ("RoleBinding", "AuthorizationPolicy", "PeerAuthentication", "ServiceAccount")
+    found = op.at(*(f"DELETE {NAMES[kind].format('agent')}" for kind in order))
+    assert found == sorted(found)
+    assert op.at(f"DELETE {op.role_of('agent')}")[0] < found[1]
+
+
+# --- callees
+
+
+@told
+async def test_callees_close_before_anything_of_it_goes() -> None:
+    op = Operator()
+    await op.ready()
+    caller = {"kind": "AgentIdentity", "name": "agent"}
+    op.identity("callee", inbound={**OPEN, "rules": [{**OPEN["rules"][0], "from": [caller]}]})
+    op.queue.add(Key("agents", "callee"))
+    op.delete()
+    await op.turn()
+    assert "RoleBinding" in op.there()
+    await op.drain()
+    await op.turn()
+    assert gone(op)
+
+
+@told
+async def test_a_callee_that_lags_for_ever_holds_nobody() -> None:
+    op = Operator()
+    await op.ready()
+    caller = {"kind": "AgentIdentity", "name": "agent"}
+    op.identity("callee", inbound={**OPEN, "rules": [{**OPEN["rules"][0], "from": [caller]}]})
+    op.queue.add(Key("agents", "callee"))
+    op.delete(at=time.time() - LONG_AGO)
+    await op.turn()
+    assert gone(op)
+
+
+# --- what a deletion can't wait for
+
+
+@pytest.mark.parametrize("broken", ["DELETE auth", "DELETE identity", ""])
+@told
+async def test_after_its_deadline_it_ends_and_owes(broken: str) -> None:
+    op = Operator()
+    await op.ready()
+    op.log_in()
+    op.vault.broken[broken] = DOWN
+    op.delete(at=time.time() - LONG_AGO)
+    await op.turn()
+    assert gone(op)
+    assert op.there() <= {"VaultRole"}
+    assert debts(op)
+    assert {d["account"] for d in debts(op)} == {"agent"}
+    assert "CleanupOwed" in op.events.told
+
+
+@told
+async def test_after_its_deadline_a_vault_that_was_never_seen_is_owed() -> None:
+    op = Operator()
+    await op.ready()
+    op.restart()
+    op.vault.broken[""] = DOWN
+    await op.serve()
+    op.delete(at=time.time() - LONG_AGO)
+    await op.turn()
+    assert gone(op)
+    assert [(d["account"], d["home"]) for d in debts(op)] == [("agent", HOME)]
+
+
+@told
+async def test_before_its_deadline_it_waits_and_says_so() -> None:
+    op = Operator()
+    await op.ready()
+    op.vault.broken[""] = DOWN
+    op.delete()
+    await op.turn()
+    assert not gone(op)
+    assert op.condition()["reason"] == "Deleting"
+    assert debts(op) == []
+
+
+@told
+async def test_what_is_owed_is_stored_before_the_identity_goes() -> None:
+    op = Operator()
+    await op.ready()
+    op.vault.broken[""] = DOWN
+    op.api.broken[f"PATCH {LEDGER}"] = DOWN
+    op.delete(at=time.time() - LONG_AGO)
+    await op.turn()
+    assert not gone(op)
+
+
+@told
+async def test_what_is_owed_is_paid_when_vault_answers() -> None:
+    op = Operator()
+    await op.ready()
+    op.log_in()
+    op.vault.broken[""] = DOWN
+    op.delete(at=time.time() - LONG_AGO)
+    await op.turn()
+    op.vault.broken.clear()
+    await op.serve()
+    assert op.vault.entities == {}
+    assert op.role_of("agent") not in op.vault.stored
+    assert debts(op) == []
+
+
+@told
+async def test_what_is_owed_outlives_the_process() -> None:
+    op = Operator()
+    debt = Debt("uid", HOME, "agents", "agent")
+    await op.ledger.record([debt])
+    after = Ledger(op.api.kube, "agent-identity-system")
+    await after.load()
+    assert after.owed_to(HOME) == [debt]
+
+
+@told
+async def test_paying_takes_no_role_from_one_that_has_the_account_by_now() -> None:
+    op = Operator()
+    await op.ready()
+    await op.ledger.record([Debt("uid-of-an-earlier-one", HOME, "agents", "agent")])
+    await op.serve()
+    assert "VaultRole" in op.there()
+    assert debts(op) == []
+
+
+# --- its own finalizer
+
+
+@told
+async def test_it_stays_until_everything_is_seen_to_be_gone() -> None:
+    op = Operator()
+    await op.ready()
+    op.tamper(
+        "RoleBinding", metadata={"finalizers": ["example.com/x"], "deletionTimestamp": DELETED}
+    )
+    plain = op.api.replace
+
+    async def held(path: str, body: Json) -> Json:
+        """Somebody puts the finalizer back at once."""
+        body["metadata"].setdefault("finalizers", ["example.com/x"])
+        return await plain(path, body)
+
+    op.api.replace = held  # type: ignore[method-assign,assignment]
+    op.delete()
+    await op.turn()
+    assert op.get("RoleBinding") is not None
+    assert not gone(op)
+
+
+@told
+async def test_others_finalizers_stay() -> None:
+    op = Operator()
+    await op.ready()
+    op.delete()
+    body = op.api.objects[op.path_of("agent")]
+    body["metadata"]["finalizers"].append("example.com/x")
+    op.api.put(op.path_of("agent"), body)
+    await op.turn()
+    assert op.api.objects[op.path_of("agent")]["metadata"]["finalizers"][-1] == "example.com/x"
+
+
+@told
+async def test_what_an_orphaning_deletion_left_goes_too() -> None:
+    op = Operator()
+    await op.ready()
+    for kind in NAMES:
+        op.tamper(kind, metadata={"ownerReferences": []})
+    op.delete()
+    await op.turn()
+    assert op.there() == set()
+    assert gone(op)
+
+
+@told
+async def test_what_a_finalizer_taken_off_by_force_left_is_swept() -> None:
+    op = Operator()
+    await op.ready()
+    del op.api.objects[op.path_of("agent")]
+    op.world.lose_identity(Key("agents", "agent"), "uid-of-agent")
+    await op.turn()
+    assert op.there() <= {"VaultRole"}
+
+
+# --- while pods run on
+
+
+@told
+async def test_while_pods_run_on_its_policy_stays_and_allows_nothing() -> None:
+    op = Operator()
+    await op.ready(inbound=OPEN, **FULL)
+    op.pod()
+    op.delete()
+    await op.turn()
+    assert gone(op)
+    assert op.there() == CLOSED
+    for kind in CLOSED:
+        assert "ownerReferences" not in (op.get(kind) or {})["metadata"]
+    policy = op.get("AuthorizationPolicy")
+    assert policy is not None
+    assert policy["spec"]["action"] == "ALLOW"
+    assert "rules" not in policy["spec"]
+    await op.turn()
+    assert op.there() == CLOSED
+    op.pod(runs=False)
+    await op.turn()
+    assert op.there() == set()
+
+
+@told
+async def test_an_identity_made_anew_keeps_its_policy() -> None:
+    op = Operator()
+    await op.ready()
+    op.pod()
+    op.delete()
+    await op.turn()
+    op.pod(runs=False)
+    op.api.put(op.path_of("agent"), {"metadata": {"name": "agent", "namespace": "agents"}})
+    await op.turn()
+    assert op.there() >= CLOSED

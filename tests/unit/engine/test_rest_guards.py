@@ -1,0 +1,179 @@
+"""At rest nothing is written; what drifts is repaired and told; one's trouble is nobody else's."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from test_memory_guards import told
+from test_order_guards import OPEN
+from test_wiring_guards import FULL, NAMES, Operator
+
+from agent_identity.api.conditions import Reason
+from agent_identity.core.checks import Standing, Verdict
+from agent_identity.core.errors import Failed, Problem, Waiting
+from agent_identity.core.facts import Facts
+from agent_identity.core.resource import Key, Resource
+from agent_identity.providers.rbac.desired import RbacRoom
+from agent_identity.reconcile.decide import Decision, decide, plan
+from agent_identity.reconcile.engine import Engine
+from samples import facts_of, identity_of
+
+DOWN = Failed(Reason.UNREACHABLE, "no answer")
+ABSENT = [{"kind": "AgentIdentity", "name": "x"}]
+MISSING = {**OPEN, "rules": [{**OPEN["rules"][0], "from": ABSENT}]}
+
+
+@told
+async def test_at_rest_nothing_is_written() -> None:
+    op = Operator()
+    await op.ready()
+    for _ in range(2):
+        await op.turn()
+        await op.serve()
+    assert op.api.changes() == []
+    assert op.events.told == []
+
+
+@told
+async def test_our_own_writes_make_nothing_due() -> None:
+    op = Operator()
+    await op.serve()
+    op.identity()
+    await op.drain()
+    facts = op.world.facts(Key("agents", "agent"))
+    assert facts is not None
+    await op.pipeline.write_status(
+        facts.identity, {"conditions": [{"type": "Ready", "status": "True", "reason": "x"}]}
+    )
+    assert op.touched("PATCH")
+    assert await op.drain() == set()
+
+
+@pytest.mark.parametrize("kind", NAMES)
+@told
+async def test_what_was_changed_is_put_back_and_told(kind: str) -> None:
+    op = Operator()
+    await op.ready()
+    op.tamper(kind, metadata={"finalizers": ["example.com/x"]})
+    await op.turn()
+    assert "example.com/x" not in (op.get(kind) or {})["metadata"].get("finalizers", [])
+    assert op.events.told == ["Repaired"]
+
+
+@told
+async def test_a_forged_status_is_put_back() -> None:
+    op = Operator()
+    await op.ready()
+    await op.drain()
+    body = op.api.objects[op.path_of("agent")]
+    honest = body["status"]
+    body["status"] = honest | {"spiffeID": "spiffe://cluster.local/ns/kube-system/sa/admin"}
+    op.world.see_identity(op.api.put(op.path_of("agent"), body))
+    assert Key("agents", "agent") in await op.drain()
+    await op.turn()
+    assert op.api.objects[op.path_of("agent")]["status"] == honest
+
+
+@told
+async def test_callers_that_are_missing_do_not_hold_ready_back() -> None:
+    op = Operator()
+    await op.ready(inbound=MISSING)
+    assert op.condition("InboundReady")["reason"] == "CallersMissing"
+    assert op.condition()["status"] == "True"
+
+
+class Broken(RbacRoom):
+    """A room that can't say what it wants."""
+
+    room = "broken"
+    kinds = ()
+
+    def desired(self, facts: Facts, standing: Standing) -> tuple[Resource, ...]:
+        raise Waiting(Reason.BUSY, "not yet")
+
+
+def test_a_room_that_cannot_say_keeps_no_other_from_it() -> None:
+    facts = facts_of(identity_of(rbac={"clusterRoles": ["ticket-reader"]}))
+    decision = decide(facts, [Broken(), RbacRoom()])
+    assert [r.ref.kind for r in decision.desired] == ["RoleBinding"]
+    assert set(decision.problems) == {"broken"}
+
+
+@told
+async def test_what_the_verdict_forbids_goes_though_its_room_cannot_say_what_it_wants() -> None:
+    op = Operator()
+    await op.ready()
+    facts = op.world.facts(Key("agents", "agent"))
+    assert facts is not None
+    bindings = {r: seen for r, seen in facts.observed.items() if r.kind == "RoleBinding"}
+    waits = {"rbac": Waiting(Reason.BUSY, "not yet")}
+    forbidden = Decision(Verdict(Standing.CLOSED), (), waits)
+    assert [a.ref for a in plan(forbidden, bindings, [RbacRoom()]).takes] == list(bindings)
+    assert not plan(Decision(Verdict(Standing.GRANTED), (), waits), bindings, [RbacRoom()])
+
+
+@told
+async def test_a_class_whose_vault_is_down_still_says_how_its_mesh_is() -> None:
+    op = Operator()
+    op.vault.broken[""] = DOWN
+    await op.serve()
+    status = op.api.objects["/apis/agentidentity.dev/v1alpha1/agentidentityclasses/default"][
+        "status"
+    ]
+    found = {c["type"]: c["status"] for c in status["conditions"]}
+    assert (found["VaultReady"], found["MeshReady"]) == ("False", "True")
+
+
+class Clumsy:
+    """A pipeline with a bug in one identity."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+
+    async def reconcile(self, facts: Facts) -> Problem | None:
+        if facts.identity.key.name == "agent":
+            raise ZeroDivisionError
+        self.reached.set()
+        return None
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def _nothing() -> None:
+    return
+
+
+async def _no_items(_path: str) -> tuple[list[Any], str]:
+    return [], "0"
+
+
+@told
+async def test_a_bug_in_one_identity_ends_no_worker() -> None:
+    op, clumsy = Operator(), Clumsy()
+    idle: Any = SimpleNamespace(run=_for_ever, all=[], load=_nothing, list=_no_items)
+    idle.mesh_installed = bool
+    engine = Engine(
+        kube=idle,
+        world=op.world,
+        queue=op.queue,
+        informers=idle,
+        pipeline=cast("Any", clumsy),
+        revoker=op.revoker,
+        classes=op.classes,
+        ledger=idle,
+        events=idle,
+        workers=1,
+        resync_seconds=600,
+    )
+    run = asyncio.create_task(engine.run())
+    await engine.ready.wait()
+    for name in ("agent", "other"):
+        op.identity(name, **FULL)
+    await asyncio.wait(
+        [run, asyncio.create_task(clumsy.reached.wait())], return_when="FIRST_COMPLETED"
+    )
+    assert clumsy.reached.is_set()
+    run.cancel()
