@@ -8,7 +8,7 @@ WORKERS ?= 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test unit cluster check lint types arch fmt bench generate check-diff clean
+.PHONY: help setup demo test unit cluster check lint types arch fmt bench mutants generate check-diff clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ fmt: .venv/.done ## Format and sort imports
 
 bench: setup ## Time, requests and memory for 1,000 identities, beside the raw floor
 	@PYTHONPATH=tests $(VENV)/python -m bench
+
+mutants: setup ## Take each guard out, and see its tests fail (UNIT=1: without servers)
+	@PYTHONPATH=tests $(VENV)/python -m mutants $(if $(UNIT),--unit-only)
 
 generate: .venv/.done ## Write the CRDs and the README's tables from the types
 	$(VENV)/python -m agent_identity.api.generate

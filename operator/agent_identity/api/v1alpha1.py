@@ -5,12 +5,13 @@ Fields that narrow a right are required, because the API server drops an unknown
 instead of refusing it, and a typo must never widen anything.
 """
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from agent_identity.api import fields as f
+from agent_identity.api.frozen import Frozen, Law
 
 GROUP = "agentidentity.dev"
 VERSION = "v1alpha1"
@@ -20,19 +21,6 @@ EFFECTIVE_ACCOUNT = (
     "(has({0}.spec.serviceAccount) && has({0}.spec.serviceAccount.name)"
     " ? {0}.spec.serviceAccount.name : {0}.metadata.name)"
 )
-
-
-class Frozen(BaseModel):
-    """A value of the API: camelCase outside, immutable inside, unknown fields refused."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        populate_by_name=True,
-        strict=True,
-        use_attribute_docstrings=True,
-    )
 
 
 class Http(Frozen):
@@ -66,17 +54,17 @@ class Grpc(Frozen):
 class Caller(Frozen):
     """Somebody who may call."""
 
-    model_config = ConfigDict(
-        json_schema_extra=f.rules(
-            f.rule(
-                "has(self.name) == (self.kind != 'AllAgentIdentities')",
-                "name is required, but for kind AllAgentIdentities, which takes none",
-            ),
-            f.rule(
-                "self.kind == 'AgentIdentity' || has(self.__namespace__)",
-                "namespace is required, but for kind AgentIdentity, where it defaults to our own",
-            ),
-        )
+    laws = (
+        Law(
+            "has(self.name) == (self.kind != 'AllAgentIdentities')",
+            "name is required, but for kind AllAgentIdentities, which takes none",
+            lambda c: (c.name is not None) == (c.kind != "AllAgentIdentities"),
+        ),
+        Law(
+            "self.kind == 'AgentIdentity' || has(self.__namespace__)",
+            "namespace is required, but for kind AgentIdentity, where it defaults to our own",
+            lambda c: c.kind == "AgentIdentity" or c.namespace is not None,
+        ),
     )
 
     kind: Literal["AgentIdentity", "ServiceAccount", "AllAgentIdentities"]
@@ -91,17 +79,17 @@ class Caller(Frozen):
 class Rule(Frozen):
     """Callers, and what they may call. All fields narrow together."""
 
-    model_config = ConfigDict(
-        json_schema_extra=f.rules(
-            f.rule(
-                "has(self.http) == (self.protocol == 'HTTP')",
-                "http (methods and paths) is required with protocol HTTP, refused with others",
-            ),
-            f.rule(
-                "has(self.grpc) == (self.protocol == 'GRPC')",
-                "grpc (services and methods) is required with protocol GRPC, refused with others",
-            ),
-        )
+    laws = (
+        Law(
+            "has(self.http) == (self.protocol == 'HTTP')",
+            "http (methods and paths) is required with protocol HTTP, refused with others",
+            lambda r: (r.http is not None) == (r.protocol == "HTTP"),
+        ),
+        Law(
+            "has(self.grpc) == (self.protocol == 'GRPC')",
+            "grpc (services and methods) is required with protocol GRPC, refused with others",
+            lambda r: (r.grpc is not None) == (r.protocol == "GRPC"),
+        ),
     )
 
     name: f.DnsLabel
@@ -241,13 +229,12 @@ class Istio(Frozen):
 class Mesh(Frozen):
     """Which mesh enforces who may call."""
 
-    model_config = ConfigDict(
-        json_schema_extra=f.rules(
-            f.rule(
-                "has(self.istio) == (self.type == 'Istio')",
-                "istio is required with type Istio and refused with None",
-            )
-        )
+    laws = (
+        Law(
+            "has(self.istio) == (self.type == 'Istio')",
+            "istio is required with type Istio and refused with None",
+            lambda m: (m.istio is not None) == (m.type == "Istio"),
+        ),
     )
 
     type: Literal["Istio", "None"]
@@ -277,11 +264,7 @@ class VaultLogin(Frozen):
 class VaultAgentAuth(Frozen):
     """How agents log in."""
 
-    model_config = ConfigDict(
-        json_schema_extra=f.rules(
-            f.rule("self.mount == oldSelf.mount", "the mount can't be changed: roles live there")
-        )
-    )
+    laws = (Law("self.mount == oldSelf.mount", "the mount can't be changed: roles live there"),)
 
     mount: f.VaultMount
     """Mount of the Kubernetes auth method where the agents' roles are written."""
@@ -302,31 +285,46 @@ class VaultRule(Frozen):
     """What is allowed on that path."""
 
 
+_INNER = r"([^/]+/)?(sys|auth|identity|cubbyhole)(/|$)"
+
+
+def _is_a_strangers(policy: str) -> bool:
+    return policy not in ("root", "default") and not policy.startswith("agentid_")
+
+
+def _is_told_apart(path: str) -> bool:
+    """Account names repeat in other namespaces."""
+    before, found, _ = path.partition("{serviceAccount}")
+    return not found or "{namespace}/" in before
+
+
 class VaultPolicy(Frozen):
     """A policy that identities may ask for by name."""
 
-    model_config = ConfigDict(
-        json_schema_extra=f.rules(
-            f.rule(
-                "has(self.rules) != has(self.policyName)",
-                "exactly one of rules (written by the operator) and policyName (written by others)",
-            ),
-            f.rule(
-                "!has(self.policyName) || !(self.policyName in ['root', 'default'])"
-                " && !self.policyName.startsWith('agentid_')",
-                "policyName can't be root, default, or one that the operator writes",
-            ),
-            f.rule(
-                "!has(self.rules) || self.rules.all(r,"
-                " !r.path.matches('^([^/]+/)?(sys|auth|identity|cubbyhole)(/|$)'))",
-                "agents get no paths under sys, auth, identity or cubbyhole",
-            ),
-            f.rule(
-                "!has(self.rules) || self.rules.all(r, !r.path.contains('{serviceAccount}')"
-                " || r.path.matches('^(.*/)?[{]namespace[}]/(.*/)?[{]serviceAccount[}](/.*)?$'))",
-                "{serviceAccount} needs an earlier {namespace}: account names repeat",
-            ),
-        )
+    laws = (
+        Law(
+            "has(self.rules) != has(self.policyName)",
+            "exactly one of rules (written by the operator) and policyName (written by others)",
+            lambda p: (p.rules is None) != (p.policy_name is None),
+        ),
+        Law(
+            "!has(self.policyName) || !(self.policyName in ['root', 'default'])"
+            " && !self.policyName.startsWith('agentid_')",
+            "policyName can't be root, default, or one that the operator writes",
+            lambda p: p.policy_name is None or _is_a_strangers(p.policy_name),
+        ),
+        Law(
+            "!has(self.rules) || self.rules.all(r,"
+            " !r.path.matches('^([^/]+/)?(sys|auth|identity|cubbyhole)(/|$)'))",
+            "agents get no paths under sys, auth, identity or cubbyhole",
+            lambda p: not any(re.match(_INNER, r.path) for r in p.rules or ()),
+        ),
+        Law(
+            "!has(self.rules) || self.rules.all(r, !r.path.contains('{serviceAccount}')"
+            " || r.path.matches('^(.*/)?[{]namespace[}]/(.*/)?[{]serviceAccount[}](/.*)?$'))",
+            "{serviceAccount} needs an earlier {namespace}: account names repeat",
+            lambda p: all(_is_told_apart(r.path) for r in p.rules or ()),
+        ),
     )
 
     name: f.DnsLabel
@@ -340,21 +338,18 @@ class VaultPolicy(Frozen):
 class ClassVault(Frozen):
     """The Vault (or OpenBao) of this class, and its ceilings."""
 
-    model_config = ConfigDict(
-        json_schema_extra=f.rules(
-            f.rule(
-                "self.address == oldSelf.address", "the address can't be changed: roles live there"
-            ),
-            f.rule(
-                "has(self.__namespace__) == has(oldSelf.__namespace__)"
-                " && (!has(self.__namespace__) || self.__namespace__ == oldSelf.__namespace__)",
-                "the Vault namespace can't be changed: roles live there",
-            ),
-            f.rule(
-                "self.defaultTokenTTLSeconds <= self.maxTokenTTLSeconds",
-                "defaultTokenTTLSeconds is over maxTokenTTLSeconds",
-            ),
-        )
+    laws = (
+        Law("self.address == oldSelf.address", "the address can't be changed: roles live there"),
+        Law(
+            "has(self.__namespace__) == has(oldSelf.__namespace__)"
+            " && (!has(self.__namespace__) || self.__namespace__ == oldSelf.__namespace__)",
+            "the Vault namespace can't be changed: roles live there",
+        ),
+        Law(
+            "self.defaultTokenTTLSeconds <= self.maxTokenTTLSeconds",
+            "defaultTokenTTLSeconds is over maxTokenTTLSeconds",
+            lambda v: v.default_token_ttl_seconds <= v.max_token_ttl_seconds,
+        ),
     )
 
     address: Annotated[str, Field(pattern=f.HTTPS_ADDRESS, max_length=253)]
@@ -380,13 +375,11 @@ class ClassVault(Frozen):
 class AgentIdentityClassSpec(Frozen):
     """The platform team's ceilings."""
 
-    model_config = ConfigDict(
-        json_schema_extra=f.rules(
-            f.rule(
-                "!has(oldSelf.vault) || has(self.vault)",
-                "vault can't be removed once set: delete the class, and its roles go with it",
-            )
-        )
+    laws = (
+        Law(
+            "!has(oldSelf.vault) || has(self.vault)",
+            "vault can't be removed once set: delete the class, and its roles go with it",
+        ),
     )
 
     namespace_selector: NamespaceSelector

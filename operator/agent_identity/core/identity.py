@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 import pydantic
 
 from agent_identity.api import v1alpha1 as v
+from agent_identity.api.frozen import Frozen
 from agent_identity.core.resource import Key, canonical
 
 Body = Mapping[str, Any]
-T = TypeVar("T", bound=v.Frozen)
+T = TypeVar("T", bound=Frozen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def _meta(body: Body) -> Meta:
 def _first_error(error: pydantic.ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     path = ".".join(str(part) for part in ("spec", *first["loc"]))
-    return f"{path}: {first['msg']}"
+    return f"{path}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _parsed(model: type[T], spec: object) -> tuple[T | None, str]:

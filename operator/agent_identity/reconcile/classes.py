@@ -130,11 +130,11 @@ class ClassPipeline:
         return None
 
     async def _leave(self, agent_class: AgentClass) -> None:
+        """Debts first: without the class nobody could pay them."""
+        if unpaid := await self._pay(agent_class, []):
+            raise unpaid
         for room in self._asked(agent_class):
             await room.leave(agent_class, self._world.wants_vault)
-        await self._pay(agent_class, [])
-        if agent_class.vault and self._ledger.owed_to(vault_home(agent_class.vault)):
-            raise Failed(Reason.UNREACHABLE, "clean-ups of deleted identities are still owed")
 
     async def _write_status(self, agent_class: AgentClass, status: Status) -> None:
         if canonical(agent_class.status) == canonical(status):

@@ -2,7 +2,7 @@
 
 import asyncio
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from test_memory_guards import told
@@ -150,17 +150,16 @@ async def _no_items(_path: str) -> tuple[list[Any], str]:
     return [], "0"
 
 
-@told
-async def test_a_bug_in_one_identity_ends_no_worker() -> None:
-    op, clumsy = Operator(), Clumsy()
-    idle: Any = SimpleNamespace(run=_for_ever, all=[], load=_nothing, list=_no_items)
+def engine_of(op: Operator, pipeline: Any, *informers: Any) -> Engine:
+    """An engine whose own watches and loops do nothing, with one worker."""
+    idle: Any = SimpleNamespace(run=_for_ever, all=informers, load=_nothing, list=_no_items)
     idle.mesh_installed = bool
-    engine = Engine(
+    return Engine(
         kube=idle,
         world=op.world,
         queue=op.queue,
         informers=idle,
-        pipeline=cast("Any", clumsy),
+        pipeline=pipeline,
         revoker=op.revoker,
         classes=op.classes,
         ledger=idle,
@@ -168,12 +167,33 @@ async def test_a_bug_in_one_identity_ends_no_worker() -> None:
         workers=1,
         resync_seconds=600,
     )
+
+
+@told
+async def test_nothing_is_decided_before_everything_was_listed() -> None:
+    op, clumsy = Operator(), Clumsy()
+    watch = SimpleNamespace(run=_for_ever, synced=asyncio.Event())
+    engine = engine_of(op, clumsy, watch)
+    run = asyncio.create_task(engine.run())
+    op.identity("other")
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not engine.ready.is_set()
+    assert not clumsy.reached.is_set()
+    watch.synced.set()
+    await engine.ready.wait()
+    run.cancel()
+
+
+@told
+async def test_a_bug_in_one_identity_ends_no_worker() -> None:
+    op, clumsy = Operator(), Clumsy()
+    engine = engine_of(op, clumsy)
     run = asyncio.create_task(engine.run())
     await engine.ready.wait()
     for name in ("agent", "other"):
         op.identity(name, **FULL)
-    await asyncio.wait(
-        [run, asyncio.create_task(clumsy.reached.wait())], return_when="FIRST_COMPLETED"
-    )
+    reached = asyncio.create_task(clumsy.reached.wait())
+    await asyncio.wait([run, reached], return_when=asyncio.FIRST_COMPLETED)
     assert clumsy.reached.is_set()
     run.cancel()

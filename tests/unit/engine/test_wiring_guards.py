@@ -88,11 +88,18 @@ class Operator:
         )
         kube = self.api.kube
         informers = self.informers
-        backend = KubeBackend(kube, remember=informers.remember, forget=informers.forget)
+        backend = KubeBackend(
+            kube,
+            wrote=informers.wrote,
+            saw=informers.saw,
+            forget=informers.forget,
+            expect_gone=self.world.taken,
+        )
         self.executor = Executor(backend, rooms.backends)
         events = cast("Any", self.events)
         tools = Tools(self.world, kube, self.executor, rooms.rooms, events, FreshReads(kube))
-        self.pipeline, self.ledger = Pipeline(tools), Ledger(kube, "agent-identity-system")
+        self.pipeline = Pipeline(tools)
+        self.ledger = Ledger(kube, "agent-identity-system", recorded=lambda _: None)
         self.revoker = Revoker(
             tools, self.pipeline, self.queue, self.ledger, deadline=self.deadline
         )
@@ -148,7 +155,7 @@ class Operator:
         meta = plain | there["metadata"] | parts.pop("metadata", {})
         body = self.api.put(path, there | parts | {"metadata": meta})
         if seen:
-            self.informers.remember(Kind(kind), body)
+            self.informers.saw(Kind(kind), body)
 
     def lose(self, kind: str, name: str = "agent") -> None:
         """Somebody deletes an object."""

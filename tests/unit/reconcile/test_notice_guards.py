@@ -36,7 +36,7 @@ def test_a_class_that_changes_has_its_identities_looked_at(story: Story) -> None
 def test_a_class_that_goes_has_its_identities_looked_at(story: Story) -> None:
     story.identity("agent")
     story.due()
-    story.world.lose_class("default")
+    story.world.lose_class("default", "uid-of-default")
     assert AGENT in story.due()
 
 

@@ -302,9 +302,9 @@ class VaultBackend:
 
     async def pay(self, agent_class: AgentClass, debt: Debt) -> bool:
         vault = agent_class.vault
-        home = self._homes.get(debt.home)
-        if vault is None or vault_home(vault) != debt.home or home is None:
+        if vault is None or vault_home(vault) != debt.home:
             return False
+        home = self._homes.get(debt.home) or await self._entered(agent_class)
         role = vault_role(self._cluster, debt.namespace, debt.account)
         # A new identity may have the account, and so the role, by now; the old UID is gone.
         if not self._accounts(Key(debt.namespace, debt.account)):

@@ -1,0 +1,282 @@
+"""Invariants 10 to 12: nobody's trouble is another's, rest costs nothing, and status is honest."""
+
+from mutants.model import Mutant
+
+LIMITS = "operator/agent_identity/clients/limits.py"
+EXECUTE = "operator/agent_identity/reconcile/execute.py"
+PIPELINE = "operator/agent_identity/reconcile/pipeline.py"
+STATUS = "operator/agent_identity/core/status.py"
+MESH = "operator/agent_identity/core/mesh.py"
+OBSERVED = "operator/agent_identity/core/observed.py"
+ISTIO = "operator/agent_identity/providers/istio/desired.py"
+GATE = "tests/unit/clients/test_limits.py"
+ORDER = "tests/unit/engine/test_order_guards.py"
+REST = "tests/unit/engine/test_rest_guards.py"
+TOLD = "tests/unit/core/test_status.py"
+WEAKENS = "tests/unit/core/test_mesh_guards.py::test_only_what_lets_in_more_is_named"
+DIGEST = "tests/unit/core/test_resource.py"
+
+REST_AND_HONESTY = (
+    Mutant(
+        "gate-never-shuts",
+        10,
+        "A backend in trouble is left alone for a moment, and everybody is told so at once.",
+        LIMITS,
+        "        if error.reason in _TROUBLE:\n",
+        "        if False:\n",
+        (f"{GATE}::test_after_trouble_everybody_is_told_at_once_and_then_one_tries",),
+    ),
+    Mutant(
+        "gate-never-opens",
+        10,
+        "A call that succeeds opens the gate.",
+        LIMITS,
+        "        self._trouble, self._pause = None, _FIRST_PAUSE\n",
+        "        self._shut_until = time.monotonic() + self._pause\n",
+        (f"{GATE}::test_after_trouble_everybody_is_told_at_once_and_then_one_tries",),
+    ),
+    Mutant(
+        "refusal-shuts-gate",
+        10,
+        "A refusal of one request says nothing about the backend.",
+        LIMITS,
+        "        if error.reason in _TROUBLE:\n",
+        "        if True:\n",
+        (f"{GATE}::test_a_refusal_of_one_request_does_not_shut_it",),
+    ),
+    Mutant(
+        "gate-without-slots",
+        10,
+        "A slow backend takes a bounded number of workers, and nobody waits for long.",
+        LIMITS,
+        "asyncio.Semaphore(limit)",
+        "asyncio.Semaphore(limit + 1)",
+        (f"{GATE}::test_beyond_its_limit_it_is_busy_and_nobody_waits_for_long",),
+    ),
+    Mutant(
+        "queue-in-order-of-arrival",
+        10,
+        "Namespaces take turns.",
+        "operator/agent_identity/reconcile/queue.py",
+        "            self._ready[namespace] = keys\n",
+        "            self._ready[namespace] = keys\n"
+        "            self._ready.move_to_end(namespace, last=False)\n",
+        ("tests/unit/reconcile/test_queue.py::test_namespaces_take_turns",),
+    ),
+    Mutant(
+        "silent-backend-stops-all",
+        10,
+        "A backend that does not answer is its own room's problem.",
+        "operator/agent_identity/providers/vault/backend.py",
+        "            except Problem as trouble:\n                problem = trouble\n"
+        "                continue\n",
+        "            except Problem:\n                raise\n",
+        (f"{ORDER}::test_a_silent_vault_keeps_no_binding",),
+    ),
+    Mutant(
+        "refused-write-stops-all",
+        10,
+        "What can't be given keeps nothing else from being given.",
+        EXECUTE,
+        "                await backend.replace(action.resource, action.seen)\n"
+        "        except Problem as problem:\n"
+        "            outcome.note(action.room, problem)\n",
+        "                await backend.replace(action.resource, action.seen)\n"
+        "        except Problem as problem:\n"
+        "            raise\n",
+        (f"{ORDER}::test_one_that_cannot_be_given_keeps_no_other",),
+    ),
+    Mutant(
+        "unsaid-room-stops-all",
+        10,
+        "A room that can't say what it wants keeps no other from it.",
+        "operator/agent_identity/reconcile/decide.py",
+        "            problems[room.room] = problem\n",
+        "            raise\n",
+        (f"{REST}::test_a_room_that_cannot_say_keeps_no_other_from_it",),
+    ),
+    Mutant(
+        "broken-class-part-stops-all",
+        10,
+        "A part of a class that is broken keeps the others from nothing.",
+        "operator/agent_identity/reconcile/classes.py",
+        "            return Report(room.condition, problem=problem)\n",
+        "            raise\n",
+        (f"{REST}::test_a_class_whose_vault_is_down_still_says_how_its_mesh_is",),
+    ),
+    Mutant(
+        "bug-ends-worker",
+        10,
+        "A bug in one identity ends no worker.",
+        "operator/agent_identity/reconcile/engine.py",
+        "        except Exception:  # noqa: BLE001  a bug in one identity must not end a worker\n",
+        "        except Failed:\n",
+        (f"{REST}::test_a_bug_in_one_identity_ends_no_worker",),
+    ),
+    Mutant(
+        "decided-on-half-the-facts",
+        11,
+        "After a restart nothing is decided before everything was listed.",
+        "operator/agent_identity/reconcile/engine.py",
+        "        await asyncio.gather(*(i.synced.wait() for i in self._informers.all))\n",
+        "",
+        (f"{REST}::test_nothing_is_decided_before_everything_was_listed",),
+    ),
+    Mutant(
+        "status-written-each-time",
+        11,
+        "A status that says the same is not written.",
+        PIPELINE,
+        "if canonical(identity.status) == canonical(status):",
+        "if False:",
+        (f"{REST}::test_at_rest_nothing_is_written",),
+    ),
+    Mutant(
+        "class-status-written-each-time",
+        11,
+        "A class's status that says the same is not written.",
+        "operator/agent_identity/reconcile/classes.py",
+        "if canonical(agent_class.status) == canonical(status):",
+        "if False:",
+        (f"{REST}::test_at_rest_nothing_is_written",),
+    ),
+    Mutant(
+        "own-writes-are-news",
+        11,
+        "The answer to our own write makes nothing due.",
+        "operator/agent_identity/core/identity.py",
+        "    return own or (\n",
+        "    return (\n",
+        (f"{REST}::test_our_own_writes_make_nothing_due",),
+    ),
+    Mutant(
+        "transition-time-moves",
+        11,
+        "The time of a condition moves only with its status.",
+        STATUS,
+        'same = before is not None and before.get("status") == row["status"]',
+        "same = False",
+        (f"{TOLD}::test_the_transition_time_moves_only_with_the_status",),
+    ),
+    Mutant(
+        "servers-fields-compared",
+        11,
+        "What the API server keeps is no difference.",
+        "operator/agent_identity/core/resource.py",
+        '_SERVERS = frozenset({"metadata", "status", "apiVersion", "kind"})',
+        '_SERVERS = frozenset({"metadata", "apiVersion", "kind"})',
+        (f"{DIGEST}::test_what_the_server_and_others_labels_say_makes_none",),
+    ),
+    Mutant(
+        "drift-left",
+        11,
+        "What differs is replaced.",
+        "operator/agent_identity/core/plan.py",
+        "    if seen.digest == resource.digest:\n",
+        "    if True:\n",
+        (
+            "tests/unit/core/test_plan.py::test_create_replace_and_delete",
+            f"{REST}::test_what_was_changed_is_put_back_and_told",
+        ),
+    ),
+    Mutant(
+        "repair-untold",
+        11,
+        "An event tells of a drift that was repaired.",
+        PIPELINE,
+        "        if repaired and known:\n",
+        "        if False:\n",
+        (f"{REST}::test_what_was_changed_is_put_back_and_told",),
+    ),
+    Mutant(
+        "generation-of-none",
+        12,
+        "Every condition carries the generation that it was seen for.",
+        STATUS,
+        '{"observedGeneration": generation, "lastTransitionTime": since}',
+        '{"observedGeneration": 0, "lastTransitionTime": since}',
+        (f"{TOLD}::test_every_condition_carries_the_generation",),
+    ),
+    Mutant(
+        "ready-in-part",
+        12,
+        "Ready is True only if every room is.",
+        STATUS,
+        "problems[0] if problems else None)",
+        "None)",
+        (f"{TOLD}::test_ready_only_if_every_room_is",),
+    ),
+    Mutant(
+        "forged-status-stays",
+        12,
+        "A status that somebody forged is no decision of ours, and is put back.",
+        "operator/agent_identity/core/identity.py",
+        "left.finalizers == right.finalizers and canonical(one.status) == canonical(other.status)",
+        "left.finalizers == right.finalizers",
+        (f"{REST}::test_a_forged_status_is_put_back",),
+    ),
+    Mutant(
+        "missing-callers-hold-ready-back",
+        12,
+        "Callers that are missing are named, and hold nothing back.",
+        ISTIO,
+        "            return Report(CONDITION, reason=Reason.CALLERS_MISSING, message=detail)\n",
+        "            waits = Waiting(Reason.CALLERS_MISSING, detail)\n"
+        "            return Report(CONDITION, problem=waits)\n",
+        (f"{REST}::test_callers_that_are_missing_do_not_hold_ready_back",),
+    ),
+    Mutant(
+        "foreign-policy-unsaid",
+        12,
+        "A foreign policy that lets in more than ours is named.",
+        ISTIO,
+        "        if facts.foreign_policies:\n",
+        "        if False:\n",
+        ("tests/unit/providers/test_istio_room.py::test_a_foreign_policy_is_named",),
+    ),
+    Mutant(
+        "foreign-policy-unseen",
+        12,
+        "A foreign policy that selects a pod of ours, or all, weakens ours.",
+        MESH,
+        "return any(all(pod.get(k) == v for k, v in view.selector or ()) for pod in pods)",
+        "return False",
+        (f"{WEAKENS}[all pods of the namespace]", f"{WEAKENS}[pods of ours]"),
+    ),
+    Mutant(
+        "foreign-policy-of-others-pods",
+        12,
+        "A foreign policy for others' pods does not weaken ours.",
+        MESH,
+        "return any(all(pod.get(k) == v for k, v in view.selector or ()) for pod in pods)",
+        "return bool(pods)",
+        (f"{WEAKENS}[pods of others]",),
+    ),
+    Mutant(
+        "older-permissive-unseen",
+        12,
+        "An older PeerAuthentication counts instead of ours.",
+        MESH,
+        "own.created < policy.created",
+        "own.created != policy.created",
+        (f"{WEAKENS}[older and permissive]", f"{WEAKENS}[older, one port open]"),
+    ),
+    Mutant(
+        "deny-taken-for-allow",
+        12,
+        "A policy that only takes away does not weaken ours.",
+        OBSERVED,
+        'spec.get("action", "ALLOW") == "ALLOW" and bool(spec.get("rules"))',
+        'bool(spec.get("rules"))',
+        (f"{WEAKENS}[one that only denies]",),
+    ),
+    Mutant(
+        "open-port-unseen",
+        12,
+        "A port on which mTLS is not strict weakens ours.",
+        OBSERVED,
+        '[spec.get("mtls"), *(spec.get("portLevelMtls") or {}).values()]',
+        '[spec.get("mtls")]',
+        (f"{WEAKENS}[older, one port open]",),
+    ),
+)

@@ -1,0 +1,19 @@
+"""All mutants, in the order of the invariants."""
+
+from mutants.model import Mutant
+from mutants.of_callers import CALLERS
+from mutants.of_ends import ENDS
+from mutants.of_marks import MARKS
+from mutants.of_order import ORDER
+from mutants.of_rest import REST_AND_HONESTY
+from mutants.of_servers import SERVERS
+from mutants.of_texts import TEXTS
+from mutants.of_vault import VAULT
+from mutants.of_withdrawal import WITHDRAWAL
+
+MUTANTS: tuple[Mutant, ...] = tuple(
+    sorted(
+        (*CALLERS, *TEXTS, *MARKS, *VAULT, *ORDER, *WITHDRAWAL, *ENDS, *REST_AND_HONESTY, *SERVERS),
+        key=lambda mutant: (mutant.invariant, mutant.real),
+    )
+)
