@@ -32,6 +32,7 @@ from hostile_objects import (
     ENDINGS,
     FOREIGN,
     KINDS,
+    STRAY,
     TAMPERINGS,
     Ending,
     Foreign,
@@ -385,7 +386,7 @@ def squatted(bed: Bed, client: DynamicClient, home: Tenant) -> dict[Foreign, str
     team.create(identity_manifest(team.namespace, "other", className="hostile-open"))
     other = team.wait_ready("other")["metadata"]
     made = {}
-    for case in FOREIGN:
+    for case in (STRAY, *FOREIGN):
         good = good_identity(team.namespace, case.identity, team.class_name)
         own = team.create(good)["metadata"]
         made[case] = team.create(case.manifest(own, other))["metadata"]["resourceVersion"]
@@ -411,6 +412,17 @@ def test_a_foreign_object_is_named_and_left_alone(
     assert at(team.get(case.kind, case.name), "metadata/resourceVersion") == squatted[case]
     team.delete(case.kind, case.name)
     team.wait_ready(case.identity)
+
+
+def test_a_binding_that_may_be_a_right_of_ours_goes(
+    bed: Bed, client: DynamicClient, squatted: Mapping[Foreign, str]
+) -> None:
+    team = squatters(bed, client)
+    team.wait_ready(STRAY.identity)
+    binding = team.get(STRAY.kind, STRAY.name)
+    assert [o["name"] for o in at(binding, "metadata/ownerReferences")] == [STRAY.identity]
+    assert at(binding, "roleRef/kind") == "ClusterRole"
+    assert at(binding, "metadata/resourceVersion") != squatted[STRAY]
 
 
 def assert_stalled_by(team: Tenant, case: Foreign) -> None:

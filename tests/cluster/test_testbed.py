@@ -155,17 +155,15 @@ def test_nothing_is_left_behind_by_a_killed_process(tmp_path: Path) -> None:
     _write_manifests(tmp_path)
     command = [sys.executable, "-c", ABANDONED_BED, str(tmp_path)]
     tests = Path(__file__).resolve().parents[1]
-    owner = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(tests)}
-    )
-    assert owner.stdout is not None
-    try:
-        assert owner.stdout.readline() == "ready\n"
-        servers = _children_of(owner.pid)
-        assert len(servers) == 4
-    finally:
-        owner.send_signal(signal.SIGKILL)
-        owner.wait()
+    environment = os.environ | {"PYTHONPATH": str(tests)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as owner:
+        assert owner.stdout is not None
+        try:
+            assert owner.stdout.readline() == "ready\n"
+            servers = _children_of(owner.pid)
+            assert len(servers) == 4
+        finally:
+            owner.send_signal(signal.SIGKILL)
     wait_until(lambda: not any(map(_runs, servers)), timeout=10, what="every server ended")
 
 
