@@ -13,7 +13,8 @@ ROOM = "tests/unit/providers/test_istio_room.py"
 NOTICED = "tests/unit/reconcile/test_notice_guards.py"
 ENDING = "tests/unit/engine/test_ending_guards.py"
 LATE = f"{ENDING}::test_after_its_deadline_it_ends_and_owes"
-RUN_ON = f"{ENDING}::test_while_pods_run_on_its_policy_stays_and_allows_nothing"
+RUNNING = "tests/unit/engine/test_running_guards.py"
+RUN_ON = f"{RUNNING}::test_while_pods_run_on_its_policy_stays_and_allows_nothing"
 
 _SWEEP = "        await self._sweep(home, home_name, wanted)\n"
 _REMOVE = "        await self._remove_policies(agent_class, home, keep=set())\n"
@@ -33,8 +34,8 @@ ENDS = (
         8,
         "A class is held while clean-ups are owed to its Vault.",
         "operator/agent_identity/reconcile/classes.py",
-        "if unpaid := await self._pay(agent_class, []):",
-        "if False:",
+        "        if unpaid := await self._pay(agent_class, []):\n            raise unpaid\n",
+        "        await self._pay(agent_class, [])\n",
         (f"{GUARDS}::test_a_class_stays_while_something_is_owed_to_its_vault",),
     ),
     Mutant(
@@ -281,7 +282,7 @@ ENDS = (
         REVOKE,
         " or await self._is_there(key):\n",
         ":\n",
-        (f"{ENDING}::test_an_identity_made_anew_keeps_its_policy",),
+        (f"{RUNNING}::test_an_identity_made_anew_keeps_its_policy",),
     ),
     Mutant(
         "pods-go-unnoticed",

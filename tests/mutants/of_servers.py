@@ -112,8 +112,8 @@ SERVERS = (
         4,
         "The API server refuses a class that gives agents paths under sys, auth or identity.",
         CLASS_CRD,
-        "!r.path.matches(''^([^/]+/)?(sys|auth|identity|cubbyhole)(/|$)'')",
-        "true",
+        "''^([^/]+/)?(sys|auth|identity|cubbyhole)(/|$)''",
+        "''^never$''",
         (
             "tests/cluster/test_guards.py::test_agents_get_nothing_of_vaults_own[sys/policies/acl/x]",
         ),

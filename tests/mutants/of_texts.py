@@ -7,6 +7,7 @@ FIELDS = "operator/agent_identity/api/fields.py"
 CHECKS = "operator/agent_identity/core/checks.py"
 REDACT = "operator/agent_identity/core/redact.py"
 INSTALL = "examples/install/operator.yaml"
+FROZEN = "operator/agent_identity/api/frozen.py"
 WALL = "tests/unit/api/test_fields_guards.py"
 EACH = "tests/unit/core/test_checks.py::test_each_check"
 SECRETS = "tests/unit/core/test_redact.py"
@@ -82,10 +83,22 @@ TEXTS = (
         "unknown-field-taken",
         4,
         "A field that is not known is refused, so that a typo widens nothing.",
-        "operator/agent_identity/api/frozen.py",
+        FROZEN,
         'extra="forbid"',
         'extra="ignore"',
         (f"{WALL}::test_a_misspelt_field_is_refused",),
+    ),
+    Mutant(
+        "laws-left-to-the-api-server",
+        4,
+        "Rules over several fields are checked again: admission is a moment and may be off.",
+        FROZEN,
+        "if law.holds is not None and not law.holds(self):",
+        "if False:",
+        (
+            f"{WALL}::test_an_agent_gets_no_path_that_is_vaults_own",
+            f"{WALL}::test_an_http_rule_says_which_requests",
+        ),
     ),
     Mutant(
         "cluster-roles-unlisted",

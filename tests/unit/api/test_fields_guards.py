@@ -82,3 +82,26 @@ def test_an_http_path_means_what_it_says(path: str) -> None:
 
 def test_a_misspelt_field_is_refused() -> None:
     assert "inbuond" in identity_of(inbuond={"enforcement": "Enforce"}).problem
+
+
+@pytest.mark.parametrize("path", ["sys/policies/acl/x", "auth/kubernetes/role/x", "identity/*"])
+def test_an_agent_gets_no_path_that_is_vaults_own(path: str) -> None:
+    assert "no paths under sys" in with_path(path)
+
+
+@pytest.mark.parametrize("name", ["root", "default", "agentid_prod_default_x"])
+def test_nobodys_own_policy_is_handed_out(name: str) -> None:
+    policies = [{"name": "p", "policyName": name}]
+    assert "policyName can't be" in class_of(vault=VAULT | {"policies": policies}).problem
+
+
+@pytest.mark.parametrize("protocol", ["HTTP", "GRPC"])
+def test_an_http_rule_says_which_requests(protocol: str) -> None:
+    rule = {
+        "name": "r",
+        "from": [{"kind": "AgentIdentity", "name": "x"}],
+        "ports": [1],
+        "protocol": protocol,
+    }
+    asked = identity_of(inbound={"enforcement": "Enforce", "rules": [rule]})
+    assert f"is required with protocol {protocol}" in asked.problem

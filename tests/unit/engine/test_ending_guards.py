@@ -6,7 +6,7 @@ import time
 import pytest
 from test_memory_guards import DELETED, Json, told
 from test_order_guards import OPEN
-from test_wiring_guards import CLEANUP, FULL, HOME, NAMES, Operator
+from test_wiring_guards import CLEANUP, HOME, NAMES, Operator
 
 from agent_identity.api.conditions import Reason
 from agent_identity.core.errors import Failed
@@ -287,41 +287,3 @@ async def test_what_a_finalizer_taken_off_by_force_left_is_swept() -> None:
     op.world.lose_identity(Key("agents", "agent"), "uid-of-agent")
     await op.turn()
     assert op.there() <= {"VaultRole"}
-
-
-# --- while pods run on
-
-
-@told
-async def test_while_pods_run_on_its_policy_stays_and_allows_nothing() -> None:
-    op = Operator()
-    await op.ready(inbound=OPEN, **FULL)
-    op.pod()
-    op.delete()
-    await op.turn()
-    assert gone(op)
-    assert op.there() == CLOSED
-    for kind in CLOSED:
-        assert "ownerReferences" not in (op.get(kind) or {})["metadata"]
-    policy = op.get("AuthorizationPolicy")
-    assert policy is not None
-    assert policy["spec"]["action"] == "ALLOW"
-    assert "rules" not in policy["spec"]
-    await op.turn()
-    assert op.there() == CLOSED
-    op.pod(runs=False)
-    await op.turn()
-    assert op.there() == set()
-
-
-@told
-async def test_an_identity_made_anew_keeps_its_policy() -> None:
-    op = Operator()
-    await op.ready()
-    op.pod()
-    op.delete()
-    await op.turn()
-    op.pod(runs=False)
-    op.api.put(op.path_of("agent"), {"metadata": {"name": "agent", "namespace": "agents"}})
-    await op.turn()
-    assert op.there() >= CLOSED
