@@ -68,6 +68,7 @@ def build_engine(
             wrote=informers.wrote,
             saw=informers.saw,
             forget=informers.forget,
+            making=world.making,
             expect_gone=world.taken,
         ),
         rooms.backends,

@@ -49,6 +49,9 @@ class Gate:
             self._slots.release()
 
     async def _take_slot(self) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
         try:
             await asyncio.wait_for(self._slots.acquire(), _PATIENCE)
         except TimeoutError:

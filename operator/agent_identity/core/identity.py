@@ -125,11 +125,15 @@ def _at(value: object, *path: str) -> object:
     return value
 
 
-def parse_identity(body: Body) -> Identity:
-    """An AgentIdentity from the API server's object; never raises for what is in the spec."""
+def parse_identity(body: Body, known: Identity | None = None) -> Identity:
+    """An AgentIdentity from the API server's object; never raises for what is in the spec. known:
+    as it was parsed before; one generation has one spec, which need not be parsed again."""
     meta = _meta(body)
     raw = body.get("spec")
-    spec, problem = _parsed(v.AgentIdentitySpec, raw)
+    if known and (known.meta.uid, known.meta.generation) == (meta.uid, meta.generation):
+        spec, problem = known.spec, known.problem
+    else:
+        spec, problem = _parsed(v.AgentIdentitySpec, raw)
     asked = _at(raw, "serviceAccount", "name")
     return Identity(
         meta=meta,

@@ -6,6 +6,7 @@ decision does not wait for the watch.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from agent_identity.api.conditions import Reason
@@ -19,6 +20,7 @@ from agent_identity.core.resource import GRANTS, Kind, Observed, Ref, Resource, 
 from agent_identity.providers.contract import Debt, Sight
 
 Remember = Callable[[Kind, Mapping[str, Any]], None]
+Making = Callable[[Resource], AbstractContextManager[None]]
 Expect = Callable[[str], None]
 Forget = Callable[[Ref, str], None]
 _SOON = 0.05
@@ -26,7 +28,8 @@ _SOON = 0.05
 
 class KubeBackend:
     """wrote, saw, forget: put what was written, read, or seen to be gone, into the engine's cache.
-    expect_gone: an object of this UID is about to be taken away by us."""
+    making: around what makes an object. expect_gone: an object of this UID is about to be taken
+    away by us."""
 
     def __init__(
         self,
@@ -35,11 +38,13 @@ class KubeBackend:
         wrote: Remember,
         saw: Remember,
         forget: Forget,
+        making: Making,
         expect_gone: Expect,
     ) -> None:
         self._kube = kube
         self._wrote = wrote
         self._saw = saw
+        self._making = making
         self._expect_gone = expect_gone
         self._forget = forget
 
@@ -54,7 +59,9 @@ class KubeBackend:
     async def create(self, resource: Resource) -> None:
         ref = resource.ref
         try:
-            body = await self._kube.create(OWNED[ref.kind].path(ref.namespace), resource.body)
+            with self._making(resource):
+                path = OWNED[ref.kind].path(ref.namespace)
+                body = await self._kube.create(path, resource.body)
         except ApiError as error:
             if not error.conflict:
                 raise

@@ -1,5 +1,6 @@
 """One identity, from what is known to what is said of it: the sentence that everything serves."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -113,16 +114,20 @@ class Pipeline:
         return fresh if again.desired == decision.desired else None
 
     async def _read_surroundings(self, facts: Facts) -> None:
-        fresh = self._tools.fresh
+        path = NAMESPACES.path(name=facts.identity.key.namespace)
+        _, body = await asyncio.gather(self._read_class(facts), self._tools.fresh.read(path))
+        self._world.namespace_seen(parse_namespace(body))
+
+    async def _read_class(self, facts: Facts) -> None:
         try:
-            self._world.see_class(await fresh.read(CLASSES.path(name=facts.identity.class_name)))
+            body = await self._tools.fresh.read(CLASSES.path(name=facts.identity.class_name))
         except ApiError as error:
             if not error.absent:
                 raise
             if facts.agent_class:
                 self._world.lose_class(facts.identity.class_name, facts.agent_class.meta.uid)
-        namespace = await fresh.read(NAMESPACES.path(name=facts.identity.key.namespace))
-        self._world.namespace_seen(parse_namespace(namespace))
+        else:
+            self._world.see_class(body)
 
     async def _add_finalizer(self, identity: Identity) -> Mapping[str, object]:
         """Its answer is a fresh read too; another's change since then makes it fail."""

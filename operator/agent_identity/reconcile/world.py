@@ -29,7 +29,7 @@ from agent_identity.core.names import (
     policy_name,
     vault_home,
 )
-from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Observed, Ref
+from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Observed, Ref, Resource
 from agent_identity.core.spiffe import SpiffeID
 
 T = TypeVar("T", Key, str)
@@ -71,6 +71,7 @@ class World:
         self._pods: dict[Key, dict[str, Pod]] = defaultdict(dict)
         self._uids: set[str] = set()
         self._own_write = False
+        self._making: dict[Ref, bytes] = {}
         self._taken: set[str] = set()
         self._gone_accounts: dict[Key, list[Observed]] = {}
         self._index = _Index()
@@ -81,10 +82,12 @@ class World:
     def see_identity(self, body: Mapping[str, Any], *, own: bool = False) -> None:
         """An AgentIdentity as the API server told it. own: as the answer to our own write, whose
         finalizers and status are no news."""
-        after = parse_identity(body)
-        before = self.identities.get(after.key)
-        if before and _version(before) >= _version(after):
+        metadata = body["metadata"]
+        before = self.identities.get(Key(metadata["namespace"], metadata["name"]))
+        # Most of what a watch tells is the echo of our own writes.
+        if before and _version(before) >= int(metadata["resourceVersion"]):
             return
+        after = parse_identity(body, before)
         self.identities[after.key] = after
         if before and means_the_same(before, after, own=own):
             return
@@ -168,6 +171,16 @@ class World:
         finally:
             self._own_write = False
 
+    @contextmanager
+    def making(self, resource: Resource) -> Iterator[None]:
+        """While a write of ours makes an object: whoever tells of it first, the answer or the
+        watch, it is no news to the identity that is being worked on."""
+        self._making[resource.ref] = resource.digest
+        try:
+            yield
+        finally:
+            del self._making[resource.ref]
+
     def object_changed(self, before: Observed | None, after: Observed | None) -> None:
         seen = after or before
         assert seen is not None  # noqa: S101  an informer tells of a difference
@@ -177,8 +190,9 @@ class World:
             self._note_gone(before)
         if before and after and _same(before, after):
             return
+        made = before is None and after is not None and self._making.get(seen.ref) == after.digest
         for key in self._concerned(seen.ref, before, after):
-            self._touch(key, due=not self._own_write)
+            self._touch(key, due=not (self._own_write or made))
         if was_foreign or seen.ref in self._index.foreign[seen.ref.namespace]:
             root = seen.ref.namespace == self.cluster.mesh_root_namespace
             self._touch_all(

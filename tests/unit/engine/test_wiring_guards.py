@@ -93,6 +93,7 @@ class Operator:
             wrote=informers.wrote,
             saw=informers.saw,
             forget=informers.forget,
+            making=self.world.making,
             expect_gone=self.world.taken,
         )
         self.executor = Executor(backend, rooms.backends)
