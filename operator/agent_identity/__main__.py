@@ -54,15 +54,8 @@ def _rooms(
     )
 
 
-def build_engine(
-    settings: Settings, world: World, queue: WorkQueue, kube: Kube, outside: aiohttp.ClientSession
-) -> Engine:
-    """Everything wired together. outside: the session for backends other than the API server."""
-    informers = Informers(kube, world)
-    world.mesh_installed = informers.mesh_installed
-    rooms = _rooms(settings, world, informers, outside)
-    events = EventWriter(kube, instance=socket.gethostname())
-    executor = Executor(
+def _executor(kube: Kube, world: World, informers: Informers, rooms: Rooms) -> Executor:
+    return Executor(
         KubeBackend(
             kube,
             wrote=informers.wrote,
@@ -73,6 +66,17 @@ def build_engine(
         ),
         rooms.backends,
     )
+
+
+def build_engine(
+    settings: Settings, world: World, queue: WorkQueue, kube: Kube, outside: aiohttp.ClientSession
+) -> Engine:
+    """Everything wired together. outside: the session for backends other than the API server."""
+    informers = Informers(kube, world)
+    world.mesh_installed = informers.mesh_installed
+    rooms = _rooms(settings, world, informers, outside)
+    events = EventWriter(kube, instance=socket.gethostname())
+    executor = _executor(kube, world, informers, rooms)
     tools = Tools(world, kube, executor, rooms.rooms, events, FreshReads(kube))
 
     def wake_creditors(home: str) -> None:
