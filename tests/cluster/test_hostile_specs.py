@@ -63,6 +63,8 @@ OPERATOR = "system:serviceaccount:agent-identity-system:agent-identity-operator"
 HOME, FRONT = "hostile-home", "hostile-front"
 WRITES_OF_ONE = 6
 """Status, finalizer, and again where two things were seen one after the other."""
+COLLECTOR_SECONDS = 90
+"""The garbage collector looks for new kinds every 30 s only: it may not know ours before that."""
 WINDOW_SECONDS = 6.0
 """Longer than the tests' resync period."""
 
@@ -547,7 +549,7 @@ def wait_orphaned(team: Tenant, name: str) -> None:
         bodies = [team.get(kind, object_name(kind, name)) for kind in KINDS]
         return not any(at(body, "metadata/ownerReferences") for body in bodies)
 
-    wait_until(orphaned, timeout=20, what=f"everything of {name} is nobody's")
+    wait_until(orphaned, timeout=COLLECTOR_SECONDS, what=f"everything of {name} is nobody's")
 
 
 def may_read(team: Tenant, account: str) -> bool:
