@@ -64,11 +64,13 @@ bench: setup ## Time, requests and memory for 1,000 identities, beside the raw f
 mutants: setup ## Take each guard out, and see its tests fail (UNIT=1: without servers)
 	@PYTHONPATH=tests $(VENV)/python -m mutants $(if $(UNIT),--unit-only)
 
-generate: .venv/.done ## Write the CRDs and the README's tables from the types
+generate: .venv/.done ## Write the CRDs, the README's tables, and the manifests of the chart
 	$(VENV)/python -m agent_identity.api.generate
+	$(TESTBED) run helm template agent-identity charts/agent-identity \
+		--namespace agent-identity-system > examples/install/operator.yaml
 
 check-diff: generate ## Fail when something generated is stale
-	git diff --exit-code -- crds README.md
+	git diff --exit-code -- crds charts examples README.md
 
 clean: ## Remove the virtual environments
 	rm -rf .venv .venv-operator build

@@ -24,13 +24,10 @@ ROLE = {
 }
 MANIFESTS = """
 apiVersion: v1
-kind: Namespace
-metadata: {name: agent-identity-system}
----
-apiVersion: v1
 kind: ServiceAccount
 metadata: {name: agent-identity-operator, namespace: agent-identity-system}
 """
+CHART = "{apiVersion: v2, name: things, version: 0.1.0}"
 CRD = """
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -51,7 +48,7 @@ from pathlib import Path
 from testbed.bed import Bed
 
 at = Path(sys.argv[1])
-with Bed(at / "bed", istio=False, crds=at / "crds", install=at / "install", report=lambda _: None):
+with Bed(at / "bed", istio=False, chart=at / "chart", report=lambda _: None):
     print("ready", flush=True)
     signal.pause()
 """
@@ -152,7 +149,7 @@ def test_openbao_keeps_its_data_over_every_way_to_stop(openbao: OpenBao) -> None
 
 
 def test_nothing_is_left_behind_by_a_killed_process(tmp_path: Path) -> None:
-    _write_manifests(tmp_path)
+    _write_chart(tmp_path)
     command = [sys.executable, "-c", ABANDONED_BED, str(tmp_path)]
     tests = Path(__file__).resolve().parents[1]
     environment = os.environ | {"PYTHONPATH": str(tests)}
@@ -167,14 +164,12 @@ def test_nothing_is_left_behind_by_a_killed_process(tmp_path: Path) -> None:
     wait_until(lambda: not any(map(_runs, servers)), timeout=10, what="every server ended")
 
 
-def _write_manifests(directory: Path) -> None:
-    (directory / "crds").mkdir()
-    (directory / "crds" / "things.yaml").write_text(CRD)
-    (directory / "install").mkdir()
-    (directory / "install" / "operator.yaml").write_text(MANIFESTS)
-    (directory / "install" / "vault-policy.hcl").write_text(
-        'path "CLUSTER/*" { capabilities = [] }'
-    )
+def _write_chart(directory: Path) -> None:
+    templates = directory / "chart" / "templates"
+    templates.mkdir(parents=True)
+    (directory / "chart" / "Chart.yaml").write_text(CHART)
+    (templates / "things.yaml").write_text(CRD)
+    (templates / "operator.yaml").write_text(MANIFESTS)
 
 
 def _children_of(pid: int) -> list[int]:

@@ -249,7 +249,7 @@ TEXTS = (
         15,
         "`bind` is given by name.",
         INSTALL,
-        "  resourceNames: [ticket-reader]\n",
+        '  resourceNames: ["ticket-reader"]\n',
         "",
         (f"{RIGHTS}::test_nothing_that_would_give_more_than_was_granted",),
     ),

@@ -1,22 +1,25 @@
 """Everything that the operator meets: a control plane and an OpenBao that know each other.
 
-Set up from the manifests and the policy that ship, so that whatever they lack fails a test.
+Set up from the chart and the policy that ship, so that whatever they lack fails a test.
 """
 
+import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from testbed.cache import Report
 from testbed.control_plane import ControlPlane
+from testbed.endpoint import Json
 from testbed.lifecycle import Lifecycle
 from testbed.openbao import OpenBao
-from testbed.operator_process import PYTHON, REPOSITORY, OperatorProcess
+from testbed.operator_process import NAMESPACE, PYTHON, REPOSITORY, OperatorProcess
 from testbed.toolchain import Binaries, find_binaries
 
-CRDS = REPOSITORY / "crds"
-INSTALL = REPOSITORY / "examples" / "install"
-POLICY_FILE = "vault-policy.hcl"
+CHART = REPOSITORY / "charts" / "agent-identity"
+POLICY_FILE = REPOSITORY / "examples" / "install" / "vault-policy.hcl"
+RELEASE = "agent-identity"
 
 
 class Bed(Lifecycle):
@@ -30,13 +33,14 @@ class Bed(Lifecycle):
         report: Report = print,
         binaries: Binaries | None = None,
         istio: bool = True,
-        crds: Path = CRDS,
-        install: Path = INSTALL,
+        chart: Path = CHART,
+        values: Mapping[str, Json] | None = None,
     ) -> None:
         self.directory = directory
         self.cluster_name = cluster_name
         self._report = report
-        self._istio, self._crds, self._install = istio, crds, install
+        self._istio, self._chart = istio, chart
+        self._values = {"clusterName": cluster_name, **(values or {})}
         found = binaries or find_binaries(report)
         self.control_plane = ControlPlane(directory / "control-plane", found)
         self.openbao = OpenBao(directory / "openbao", found)
@@ -75,16 +79,17 @@ class Bed(Lifecycle):
             settings=settings,
         )
 
+    def helm(self, *arguments: str | Path, check: bool = True) -> CompletedProcess[str]:
+        """The real helm, as the cluster's administrator, in the operator's namespace."""
+        return self.control_plane.helm("--namespace", NAMESPACE, *arguments, check=check)
+
     def _install_everything(self) -> None:
         if self._istio:
             self.control_plane.install_istio_crds()
-        kubectl = self.control_plane.kubectl
-        kubectl("apply", "-f", str(self._crds))
-        kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(self._crds))
-        kubectl("apply", "-f", str(self._install))
+        values = self.directory / "values.json"
+        values.write_text(json.dumps(self._values))
+        self.helm("install", RELEASE, self._chart, "--create-namespace", "--values", values)
         self.openbao.enable_kv()
         self.openbao.set_up_operator(
-            self.control_plane,
-            cluster_name=self.cluster_name,
-            policy_file=self._install / POLICY_FILE,
+            self.control_plane, cluster_name=self.cluster_name, policy_file=POLICY_FILE
         )

@@ -89,21 +89,26 @@ class ControlPlane(Lifecycle):
         self, *args: str, stdin: str | None = None, check: bool = True, token: str | None = None
     ) -> "subprocess.CompletedProcess[str]":
         """kubectl as the admin, or as whom `token` belongs to."""
-        command = [str(self._binaries.kubectl), f"--kubeconfig={self.kubeconfig}"]
-        command += [f"--cache-dir={self.directory / 'kubectl-cache'}"]
-        command += [f"--token={token}"] if token else []
-        # No developer's ~/.kube must have a say.
+        flags = [f"--cache-dir={self.directory / 'kubectl-cache'}"]
+        flags += [f"--token={token}"] if token else []
+        return self._run(self._binaries.kubectl, *flags, *args, stdin=stdin, check=check)
+
+    def helm(self, *args: str | Path, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """helm as the admin."""
+        return self._run(self._binaries.helm, *args, check=check)
+
+    def _run(
+        self, program: Path, *args: str | Path, stdin: str | None = None, check: bool
+    ) -> "subprocess.CompletedProcess[str]":
+        command = [program, f"--kubeconfig={self.kubeconfig}", *args]
+        # No developer's home must have a say.
         environment = {"HOME": str(self.directory), "PATH": "/usr/bin:/bin"}
         result = subprocess.run(
-            [*command, *args],
-            input=stdin,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+            command, input=stdin, env=environment, capture_output=True, text=True, check=False
         )
         if check and result.returncode:
-            raise RuntimeError(f"kubectl {' '.join(args)}: {result.stderr or result.stdout}")
+            told = result.stderr or result.stdout
+            raise RuntimeError(f"{' '.join(map(str, [program.name, *args]))}: {told}")
         return result
 
     def client(self) -> kubernetes.dynamic.DynamicClient:

@@ -1,4 +1,4 @@
-"""Finds a Go that is new enough, and builds the control plane from its own sources."""
+"""Finds a Go that is new enough, and builds the test bed's programs from their own sources."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from testbed.cache import Report, cached
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-MODULE = Path(__file__).resolve().parent / "gomod" / "kubernetes"
+WORKSPACES = Path(__file__).resolve().parent / "gomod"
 GO_LOCK = REPOSITORY / "requirements-go.lock"
 OLDEST = (1, 26)
 PROGRESS_SECONDS = 15
@@ -24,17 +24,25 @@ BUILD_NOTE = "the whole control plane takes about 11 minutes on 2 cores the firs
 
 
 class Program(NamedTuple):
-    """A main package of the module in gomod/kubernetes, and the module that gives its version."""
+    """A main package, and the module that gives its version, pinned in gomod/<workspace>. stamp:
+    Go variables and what they are set to, as the
+    linker's -X takes them."""
 
     name: str
     package: str
     module: str
+    workspace: str = "kubernetes"
+    stamp: tuple[str, ...] = ()
+
+    @property
+    def directory(self) -> Path:
+        return WORKSPACES / self.workspace
 
 
 def build(program: Program, *, report: Report) -> Path:
     """The program, built unless the cache holds it for these sources and flags."""
-    version = _version(program.module)
-    entry = f"{program.name}-{version}-{_fingerprint()}"
+    version = pinned_version(program.workspace, program.module)
+    entry = f"{program.name}-{version}-{_fingerprint(program)}"
 
     def make(directory: Path) -> None:
         go = find_go(report=report)
@@ -44,11 +52,11 @@ def build(program: Program, *, report: Report) -> Path:
             "build",
             "-trimpath",
             "-ldflags",
-            _ldflags(),
+            _ldflags(program),
             "-o",
             directory / program.name,
         ]
-        _run_with_progress([*command, program.package], what=program.name, report=report)
+        _run_with_progress([*command, program.package], program, report=report)
 
     return cached(entry, make, report=report) / program.name
 
@@ -114,35 +122,32 @@ def _go_version(go: Path) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def _version(module: str) -> str:
-    match = re.search(
-        rf"^\s*{re.escape(module)} (v\S+)", (MODULE / "go.mod").read_text(), re.MULTILINE
-    )
+def pinned_version(workspace: str, module: str) -> str:
+    """The version of a module that gomod/<workspace> requires."""
+    pinned = WORKSPACES / workspace / "go.mod"
+    pattern = rf"^(?:require|\s)\s*{re.escape(module)} (v\S+)"
+    match = re.search(pattern, pinned.read_text(), re.MULTILINE)
     if match is None:
-        raise RuntimeError(f"{MODULE / 'go.mod'} doesn't require {module}")
+        raise RuntimeError(f"{pinned} doesn't require {module}")
     return match[1]
 
 
-def _ldflags() -> str:
-    version = _version("k8s.io/kubernetes")
-    major, minor, _ = version.removeprefix("v").split(".", 2)
-    stamp = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
-    prefix = "k8s.io/component-base/version"
-    return " ".join(["-s -w", *(f"-X {prefix}.{key}={value}" for key, value in stamp.items())])
+def _ldflags(program: Program) -> str:
+    return " ".join(["-s -w", *(f"-X {variable}" for variable in program.stamp)])
 
 
-def _fingerprint() -> str:
-    digest = hashlib.sha256(_ldflags().encode())
+def _fingerprint(program: Program) -> str:
+    digest = hashlib.sha256(_ldflags(program).encode())
     for name in ("go.mod", "go.sum"):
-        digest.update((MODULE / name).read_bytes())
+        digest.update((program.directory / name).read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _run_with_progress(command: Sequence[str | Path], *, what: str, report: Report) -> None:
-    begun = time.monotonic()
+def _run_with_progress(command: Sequence[str | Path], program: Program, *, report: Report) -> None:
+    begun, what = time.monotonic(), program.name
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            command, cwd=MODULE, env=_environment(), stdout=output, stderr=output
+            command, cwd=program.directory, env=_environment(), stdout=output, stderr=output
         )
         try:
             while _still_running(process):

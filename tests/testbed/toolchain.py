@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.cache import Report, cached
-from testbed.golang import Program, build, download_module
+from testbed.golang import Program, build, download_module, pinned_version
 
 ISTIO = "istio.io/istio"
 ISTIO_VERSION = "v0.0.0-20260827124520-eed52ebb66ad"
@@ -16,11 +16,30 @@ ISTIO_CRDS = Path("manifests/charts/base/files/crd-all.gen.yaml")
 
 KUBERNETES = "k8s.io/kubernetes"
 ETCD_SERVER = "go.etcd.io/etcd/server/v3"
+HELM = "helm.sh/helm/v4"
+
+
+def _kubernetes(name: str, package: str = "", module: str = KUBERNETES) -> Program:
+    version = pinned_version("kubernetes", KUBERNETES)
+    major, minor, _ = version.removeprefix("v").split(".", 2)
+    stamp = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+    variables = (f"k8s.io/component-base/version.{key}={value}" for key, value in stamp.items())
+    return Program(
+        name, package or f"{KUBERNETES}/cmd/{name}", module, "kubernetes", tuple(variables)
+    )
+
+
+def _helm() -> Program:
+    version = f"{HELM}/internal/version.version={pinned_version('helm', HELM)}"
+    return Program("helm", f"{HELM}/cmd/helm", HELM, "helm", (version,))
+
+
 PROGRAMS = (
-    Program("etcd", ETCD_SERVER, ETCD_SERVER),
-    Program("kube-apiserver", f"{KUBERNETES}/cmd/kube-apiserver", KUBERNETES),
-    Program("kube-controller-manager", f"{KUBERNETES}/cmd/kube-controller-manager", KUBERNETES),
-    Program("kubectl", f"{KUBERNETES}/cmd/kubectl", KUBERNETES),
+    _kubernetes("etcd", ETCD_SERVER, ETCD_SERVER),
+    _kubernetes("kube-apiserver"),
+    _kubernetes("kube-controller-manager"),
+    _kubernetes("kubectl"),
+    _helm(),
 )
 
 
@@ -32,6 +51,7 @@ class Binaries:
     kube_apiserver: Path
     kube_controller_manager: Path
     kubectl: Path
+    helm: Path
     bao: Path
 
 
@@ -43,6 +63,7 @@ def find_binaries(report: Report = print) -> Binaries:
         kube_apiserver=found["kube-apiserver"],
         kube_controller_manager=found["kube-controller-manager"],
         kubectl=found["kubectl"],
+        helm=found["helm"],
         bao=_find_bao(),
     )
 

@@ -10,6 +10,8 @@ import yaml
 from agent_identity.api import conditions, crd
 
 ROOT = Path(__file__).parents[3]
+CRDS = (ROOT / "crds", ROOT / "charts" / "agent-identity" / "files" / "crds")
+HEAD = "# Generated from operator/agent_identity/api by `make generate`; never edited.\n"
 
 
 def _table(header: tuple[str, str], rows: list[tuple[str, str]]) -> str:
@@ -40,13 +42,11 @@ def with_tables(text: str) -> str:
 
 
 def main() -> None:
-    """Write `crds/` and the README's tables."""
-    (ROOT / "crds").mkdir(exist_ok=True)
+    """Write the CRDs, for kubectl and into the chart, and the README's tables."""
     for name, manifest in crd.custom_resource_definitions().items():
-        head = "# Generated from operator/agent_identity/api by `make generate`; never edited.\n"
-        (ROOT / "crds" / name).write_text(
-            head + yaml.safe_dump(manifest, sort_keys=False, width=100)
-        )
+        text = HEAD + yaml.safe_dump(manifest, sort_keys=False, width=100)
+        for folder in CRDS:
+            (folder / name).write_text(text)
     readme = ROOT / "README.md"
     readme.write_text(with_tables(readme.read_text()))
 
