@@ -15,6 +15,7 @@ OWN = "tests/unit/engine/test_ownership_guards.py"
 SEEN = "tests/unit/reconcile/test_world.py"
 NOTICED = "tests/unit/reconcile/test_notice_guards.py"
 CALLS = "tests/unit/clients/test_requests_guards.py"
+DANGLING = "tests/cluster/test_dangling_bindings.py"
 STALLS = f"{OWN}::test_a_foreign_object_stalls_and_nothing_is_done_to_it"
 
 MARKS = (
@@ -262,5 +263,41 @@ MARKS = (
         "        if facts.rival is not None:\n            return Sight({})\n",
         "",
         (f"{OWN}::test_who_has_not_the_account_leaves_its_role_alone",),
+    ),
+    Mutant(
+        "binding-inherited",
+        3,
+        "An account that somebody's binding names is not made.",
+        CHECKS,
+        "    _nobody_else_bound_the_account,  # nothing is inherited\n",
+        "",
+        (f"{EACH}[an account that a binding names]",),
+    ),
+    Mutant(
+        "binding-elsewhere-named",
+        14,
+        "A status does not tell of bindings of other namespaces.",
+        CHECKS,
+        " if b.namespace == account.namespace]",
+        "]",
+        ("tests/unit/core/test_checks.py::test_bindings_elsewhere_are_counted_and_not_named",),
+    ),
+    Mutant(
+        "binding-of-a-user-overlooked",
+        3,
+        "An account can be bound as the user that it is.",
+        "operator/agent_identity/core/bindings.py",
+        'elif kind == "User" and',
+        'elif kind == "" and',
+        ("tests/unit/core/test_bindings.py::test_who_is_named[an account as a user]",),
+    ),
+    Mutant(
+        "binding-of-the-cluster-overlooked",
+        3,
+        "ClusterRoleBindings are looked at too.",
+        "operator/agent_identity/reconcile/engine.py",
+        "changed=world.bindings.cluster_binding_changed,",
+        "changed=lambda _, __: None,",
+        (f"{DANGLING}::test_a_bound_name_is_no_agents_name[account-ClusterRoleBinding]",),
     ),
 )

@@ -285,8 +285,8 @@ TEXTS = (
         15,
         "Every right that ships is in a list that must be changed with it.",
         INSTALL,
-        "  verbs: [list, watch]\n",
-        "  verbs: [list, watch, delete]\n",
+        "  resources: [pods]\n  verbs: [list, watch]\n",
+        "  resources: [pods]\n  verbs: [list, watch, delete]\n",
         (f"{RIGHTS}::test_the_shipped_rights_are_these_and_no_others",),
     ),
 )

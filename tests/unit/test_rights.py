@@ -18,6 +18,7 @@ SNAPSHOT = {
     ("", "pods", ("list", "watch"), ()),
     ("", "serviceaccounts", OWN, ()),
     ("rbac.authorization.k8s.io", "rolebindings", OWN, ()),
+    ("rbac.authorization.k8s.io", "clusterrolebindings", ("list", "watch"), ()),
     ("security.istio.io", "peerauthentications", OWN, ()),
     ("security.istio.io", "authorizationpolicies", OWN, ()),
     ("events.k8s.io", "events", ("create",), ()),

@@ -76,6 +76,10 @@ class Reason(StrEnum):
         "ForeignObject",
         "Delete or rename the object that the message names; the operator never adopts one.",
     )
+    ACCOUNT_IN_BINDING = (
+        "AccountInBinding",
+        "Choose another serviceAccount.name, or remove the bindings that name this one.",
+    )
     FOREIGN_POLICY = (
         "ForeignPolicy",
         "Remove or narrow the policy that the message names: it lets in more than ours.",

@@ -50,6 +50,7 @@ IDENTITIES = Api(f"/apis/{GROUP}/{VERSION}", "agentidentities")
 CLASSES = Api(f"/apis/{GROUP}/{VERSION}", "agentidentityclasses")
 NAMESPACES = Api("/api/v1", "namespaces")
 PODS = Api("/api/v1", "pods")
+CLUSTER_ROLE_BINDINGS = Api("/apis/rbac.authorization.k8s.io/v1", "clusterrolebindings")
 CONFIG_MAPS = Api("/api/v1", "configmaps")
 EVENTS = Api("/apis/events.k8s.io/v1", "events")
 MESH_PREFIX = "/apis/security.istio.io/v1"

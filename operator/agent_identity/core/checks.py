@@ -12,7 +12,7 @@ from agent_identity.api.conditions import Reason
 from agent_identity.api.v1alpha1 import AgentIdentityClassSpec, AgentIdentitySpec
 from agent_identity.core.errors import Invalid, Problem, Waiting
 from agent_identity.core.facts import Facts
-from agent_identity.core.names import owned_refs
+from agent_identity.core.names import account_ref, owned_refs
 from agent_identity.core.resource import Observed
 from agent_identity.core.spiffe import SpiffeID
 
@@ -187,6 +187,24 @@ def _nothing_is_foreign(asked: Asked) -> Problem | None:
     return None
 
 
+def _nobody_else_bound_the_account(asked: Asked) -> Problem | None:
+    """Only before the account is made: who binds one that is an agent's already means it."""
+    facts, account = asked.facts, account_ref(asked.facts.identity)
+    bindings = facts.foreign_bindings
+    if not bindings or facts.has(account):
+        return None
+    here = [b.name for b in bindings if b.namespace == account.namespace]
+    # What is bound elsewhere is not this namespace's to read.
+    elsewhere = len(bindings) - len(here)
+    named = [f"RoleBinding {name}" for name in here]
+    named += [f"{elsewhere} of the cluster or of other namespaces"] if elsewhere else []
+    return Invalid(
+        Reason.ACCOUNT_IN_BINDING,
+        f"bindings that are not ours name {account}, which would have their rights once it"
+        f" is there: {', '.join(named)}",
+    )
+
+
 def _not_ours(asked: Asked) -> list[Observed]:
     facts = asked.facts
     seen = (facts.observed.get(ref) for ref in owned_refs(facts.identity, asked.ceiling))
@@ -216,6 +234,7 @@ CEILINGS: tuple[Ceiling, ...] = (
     _mesh_enforces_inbound,
     _account_is_free,  # one account, one identity
     _nothing_is_foreign,  # nothing is adopted
+    _nobody_else_bound_the_account,  # nothing is inherited
 )
 
 

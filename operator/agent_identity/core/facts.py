@@ -26,6 +26,14 @@ class ForeignPolicy:
     name: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ForeignBinding:
+    """A binding that is not ours and names the account. namespace: empty for the cluster's."""
+
+    namespace: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Rival:
     """Another identity that holds the account that this one wants."""
@@ -51,6 +59,7 @@ class Facts:
     rival: Rival | None = None
     callers: Mapping[Caller, tuple[str, ...]] | None = None
     foreign_policies: tuple[ForeignPolicy, ...] = ()
+    foreign_bindings: tuple[ForeignBinding, ...] = ()
     pods: bool = False
     mesh_installed: bool = True
 

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from agent_identity.core.bindings import bound_accounts
 from agent_identity.core.ownership import controller_uid
 from agent_identity.core.resource import (
     IDENTITY_LABEL,
     MANAGED_BY,
     MANAGER,
     RETIRED_LABEL,
+    Key,
     Kind,
     Observed,
     PolicyView,
@@ -21,20 +23,27 @@ def observe_object(kind: Kind, body: Mapping[str, Any]) -> Observed:
     """What is kept of a live object. Its body is not: thousands of them would fill the memory."""
     metadata = body["metadata"]
     labels = metadata.get("labels") or {}
+    labelled, owner = labels.get(MANAGED_BY) == MANAGER, controller_uid(metadata)
     return Observed(
         ref=Ref(kind, metadata["namespace"], metadata["name"]),
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
         digest=digest_of(kind, body),
         created=metadata.get("creationTimestamp") or "",
-        labelled=labels.get(MANAGED_BY) == MANAGER,
+        labelled=labelled,
         identity=labels.get(IDENTITY_LABEL, ""),
-        owner_uid=controller_uid(metadata),
+        owner_uid=owner,
         retired=labels.get(RETIRED_LABEL) == "true",
         deleting=bool(metadata.get("deletionTimestamp")),
         finalizers=tuple(metadata.get("finalizers") or ()),
         policy=_policy_view(kind, body.get("spec") or {}),
+        names=_names(kind, body, owned=labelled and bool(owner)),
     )
+
+
+def _names(kind: Kind, body: Mapping[str, Any], *, owned: bool) -> frozenset[Key]:
+    """What an identity controls is kept as that identity has it: it need not be remembered."""
+    return bound_accounts(body) if kind == Kind.ROLE_BINDING and not owned else frozenset()
 
 
 def _policy_view(kind: Kind, spec: Mapping[str, Any]) -> PolicyView | None:

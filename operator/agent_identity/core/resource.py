@@ -87,6 +87,7 @@ class Observed:
 
     identity: the one that its label names. owner_uid: of the AgentIdentity that controls it.
     retired: a policy that outlives its identity. policy: of mesh policies only.
+    names: accounts that a binding names which no identity controls.
     """
 
     ref: Ref
@@ -101,6 +102,7 @@ class Observed:
     deleting: bool = False
     finalizers: tuple[str, ...] = ()
     policy: "PolicyView | None" = None
+    names: frozenset[Key] = frozenset()
 
     def is_owned_by(self, uid: str) -> bool:
         """Ours: our label *and* a controller reference with this UID; either can be forged."""

@@ -10,11 +10,20 @@ from typing import Any
 
 from agent_identity.api.conditions import Reason
 from agent_identity.clients.events import EventWriter
-from agent_identity.clients.kube import CLASSES, IDENTITIES, NAMESPACES, OWNED, PODS, Kube
+from agent_identity.clients.kube import (
+    CLASSES,
+    CLUSTER_ROLE_BINDINGS,
+    IDENTITIES,
+    NAMESPACES,
+    OWNED,
+    PODS,
+    Kube,
+)
 from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
 from agent_identity.core.identity import Namespace, parse_namespace
 from agent_identity.core.observed import observe_object
 from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Observed, Ref
+from agent_identity.reconcile.bindings import ClusterBinding, parse_cluster_binding
 from agent_identity.reconcile.classes import ClassPipeline
 from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.informer import Informer
@@ -49,6 +58,12 @@ class Informers:
         self.pods: Informer[Pod] = Informer(
             kube, PODS, parse=_parse_pod, changed=world.pod_changed, selector=IDENTITY_LABEL
         )
+        self.cluster_bindings: Informer[ClusterBinding] = Informer(
+            kube,
+            CLUSTER_ROLE_BINDINGS,
+            parse=parse_cluster_binding,
+            changed=world.bindings.cluster_binding_changed,
+        )
         self.owned: dict[Kind, Informer[Observed]] = {
             kind: Informer(
                 kube,
@@ -62,7 +77,7 @@ class Informers:
 
     @property
     def all(self) -> list[Informer[Any]]:
-        return [self.namespaces, self.pods, *self.owned.values()]
+        return [self.namespaces, self.pods, self.cluster_bindings, *self.owned.values()]
 
     def mesh_installed(self) -> bool:
         return all(self.owned[kind].installed for kind in MESH_KINDS)

@@ -31,6 +31,7 @@ from agent_identity.core.names import (
 )
 from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Observed, Ref, Resource
 from agent_identity.core.spiffe import SpiffeID
+from agent_identity.reconcile.bindings import ForeignBindings
 
 T = TypeVar("T", Key, str)
 Enqueue = Callable[[Key], None]
@@ -75,6 +76,7 @@ class World:
         self._taken: set[str] = set()
         self._gone_accounts: dict[Key, list[Observed]] = {}
         self._index = _Index()
+        self.bindings = ForeignBindings(self._touch_account)
         self._principals: dict[Key, str] = {}
 
     # --- events in
@@ -184,6 +186,7 @@ class World:
     def object_changed(self, before: Observed | None, after: Observed | None) -> None:
         seen = after or before
         assert seen is not None  # noqa: S101  an informer tells of a difference
+        self.bindings.object_changed(before, after)
         was_foreign = seen.ref in self._index.foreign[seen.ref.namespace]
         self._index_object(seen.ref, before, after)
         if before and (after is None or after.uid != before.uid):
@@ -313,6 +316,9 @@ class World:
             assert rival is not None  # noqa: S101
             self._touch_rivals(rival)
 
+    def _touch_account(self, account: Key) -> None:
+        self._touch_all(sorted(self._index.by_account.get(account, ())))
+
     def _touch_rivals(self, identity: Identity) -> None:
         account = Key(identity.key.namespace, identity.account)
         for key in self._index.by_account.get(account, set()) - {identity.key}:
@@ -359,6 +365,7 @@ class World:
             observed=observed,
             owners=frozenset(o.owner_uid for o in observed.values()) & self._uids,
             rival=self._rival(identity),
+            foreign_bindings=self.bindings.of(Key(identity.key.namespace, identity.account)),
         )
 
     def objects(self, key: Key) -> dict[Ref, Observed]:

@@ -7,7 +7,7 @@ import pytest
 from agent_identity.api.conditions import Reason
 from agent_identity.core.checks import Standing, judge
 from agent_identity.core.errors import Invalid, Waiting
-from agent_identity.core.facts import Facts, Rival
+from agent_identity.core.facts import Facts, ForeignBinding, Rival
 from agent_identity.core.identity import Namespace, parse_class
 from agent_identity.core.names import account_ref
 from agent_identity.core.resource import Observed
@@ -113,6 +113,18 @@ CASES = {
         seen(facts_of(PLAIN), labelled=True, owner_uid="another"),
         Reason.DELETING,
     ),
+    "an account that a binding names": (
+        facts_of(PLAIN, foreign_bindings=(ForeignBinding("agents", "old"),)),
+        Reason.ACCOUNT_IN_BINDING,
+    ),
+    "our own account that somebody binds": (
+        facts_of(
+            PLAIN,
+            observed=seen(facts_of(PLAIN), labelled=True, owner_uid=PLAIN.meta.uid).observed,
+            foreign_bindings=(ForeignBinding("agents", "new"),),
+        ),
+        None,
+    ),
     "our own account": (seen(facts_of(PLAIN), labelled=True, owner_uid=PLAIN.meta.uid), None),
 }
 
@@ -143,6 +155,19 @@ def test_what_the_author_must_mend_is_invalid() -> None:
     assert isinstance(problem, Invalid)
     assert "cluster-admin" in problem.message
     assert "ticket-reader" in problem.message
+
+
+def test_bindings_elsewhere_are_counted_and_not_named() -> None:
+    bindings = (
+        ForeignBinding("", "everywhere"),
+        ForeignBinding("agents", "old"),
+        ForeignBinding("shop", "orders"),
+    )
+    problem = judge(facts_of(PLAIN, foreign_bindings=bindings)).problem
+    assert problem is not None
+    assert problem.message.endswith("RoleBinding old, 2 of the cluster or of other namespaces")
+    assert "everywhere" not in problem.message
+    assert "orders" not in problem.message
 
 
 def vars_of(facts: Facts) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from agent_identity.core.facts import ForeignBinding
 from agent_identity.core.identity import Namespace
 from agent_identity.core.names import account_ref
 from agent_identity.core.observed import observe_object
 from agent_identity.core.resource import Key, Kind
+from agent_identity.reconcile.bindings import parse_cluster_binding
 from agent_identity.reconcile.world import Pod, World
 from samples import CLUSTER, class_of, metadata, namespace_of
 
@@ -227,3 +229,39 @@ def test_our_own_write_is_no_news_to_us_but_to_those_that_name_us(story: Story) 
     with story.world.own_write():
         story.account("planner")
     assert story.due() == {AGENT}
+
+
+def binding(*subjects: Key, name: str = "old") -> dict[str, Any]:
+    named = [{"kind": "ServiceAccount", "namespace": s.namespace, "name": s.name} for s in subjects]
+    return {"metadata": metadata(name, "agents"), "subjects": named}
+
+
+def test_a_binding_makes_those_due_whose_account_it_names(story: Story) -> None:
+    story.identity("planner")
+    story.identity("agent")
+    story.due()
+    seen = observe_object(Kind.ROLE_BINDING, binding(PLANNER))
+    story.world.object_changed(None, seen)
+    assert story.due() == {PLANNER}
+    facts = story.world.facts(PLANNER)
+    assert facts is not None
+    assert facts.foreign_bindings == (ForeignBinding("agents", "old"),)
+    story.world.object_changed(seen, None)
+    assert story.due() == {PLANNER}
+    facts = story.world.facts(PLANNER)
+    assert facts is not None
+    assert facts.foreign_bindings == ()
+
+
+def test_a_binding_of_the_cluster_counts_too(story: Story) -> None:
+    story.identity("planner")
+    story.identity("agent")
+    story.due()
+    before = parse_cluster_binding(binding(PLANNER))
+    after = parse_cluster_binding(binding(AGENT))
+    story.world.bindings.cluster_binding_changed(None, before)
+    assert story.due() == {PLANNER}
+    story.world.bindings.cluster_binding_changed(before, after)
+    assert story.due() == {PLANNER, AGENT}
+    assert story.world.bindings.of(PLANNER) == ()
+    assert story.world.bindings.of(AGENT) == (ForeignBinding("", "old"),)
