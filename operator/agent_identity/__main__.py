@@ -62,7 +62,7 @@ def _executor(kube: Kube, world: World, informers: Informers, rooms: Rooms) -> E
             saw=informers.saw,
             forget=informers.forget,
             making=world.making,
-            expect_gone=world.taken,
+            expect_gone=world.objects.taken,
         ),
         rooms.backends,
     )

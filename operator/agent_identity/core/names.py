@@ -5,7 +5,7 @@
 
 from agent_identity.api.v1alpha1 import AgentIdentityClassSpec, ClassVault
 from agent_identity.core.identity import Identity
-from agent_identity.core.resource import Kind, Ref
+from agent_identity.core.resource import MESH_KINDS, Kind, Ref
 
 
 def account_ref(identity: Identity) -> Ref:
@@ -67,13 +67,13 @@ def derived_refs(identity: Identity) -> tuple[Ref, ...]:
 def owned_refs(identity: Identity, ceiling: AgentIdentityClassSpec) -> tuple[Ref, ...]:
     """Every Kubernetes object that the identity owns with all it asks for."""
     mesh = ceiling.mesh.type == "Istio"
-    return tuple(r for r in derived_refs(identity) if mesh or r.kind not in _MESH_KINDS)
+    return tuple(r for r in derived_refs(identity) if mesh or r.kind not in MESH_KINDS)
 
 
 def identity_named_by(ref: Ref) -> str:
     """The identity whose derived name an object has; empty for an account, whose name is chosen,
     and for a name that is no identity's."""
-    if ref.kind in _MESH_KINDS and ref.name.startswith(_POLICY_PREFIX):
+    if ref.kind in MESH_KINDS and ref.name.startswith(_POLICY_PREFIX):
         return ref.name.removeprefix(_POLICY_PREFIX)
     parts = ref.name.split(":", 2)
     if ref.kind == Kind.ROLE_BINDING and len(parts) == 3 and parts[0] == "agentidentity":
@@ -82,4 +82,3 @@ def identity_named_by(ref: Ref) -> str:
 
 
 _POLICY_PREFIX = "agentidentity-"
-_MESH_KINDS = (Kind.PEER_AUTHENTICATION, Kind.AUTHORIZATION_POLICY)

@@ -39,6 +39,7 @@ STAGES: Mapping[Kind, Stage] = {
     Kind.ROLE_BINDING: Stage.GRANT,
     Kind.VAULT_ROLE: Stage.GRANT,
 }
+MESH_KINDS = (Kind.PEER_AUTHENTICATION, Kind.AUTHORIZATION_POLICY)
 GRANTS = frozenset(kind for kind, stage in STAGES.items() if stage is Stage.GRANT)
 
 
@@ -111,7 +112,7 @@ class Observed:
     @property
     def is_retired_policy(self) -> bool:
         """Left standing by us when its identity went, because pods ran on. Allows nothing."""
-        mesh = self.ref.kind in (Kind.PEER_AUTHENTICATION, Kind.AUTHORIZATION_POLICY)
+        mesh = self.ref.kind in MESH_KINDS
         return self.labelled and self.retired and not self.owner_uid and mesh
 
 

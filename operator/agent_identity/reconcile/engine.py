@@ -22,7 +22,7 @@ from agent_identity.clients.kube import (
 from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
 from agent_identity.core.identity import Namespace, parse_namespace
 from agent_identity.core.observed import observe_object
-from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Observed, Ref
+from agent_identity.core.resource import IDENTITY_LABEL, MESH_KINDS, Key, Kind, Observed, Ref
 from agent_identity.reconcile.bindings import ClusterBinding, parse_cluster_binding
 from agent_identity.reconcile.classes import ClassPipeline
 from agent_identity.reconcile.debts import Ledger
@@ -30,7 +30,7 @@ from agent_identity.reconcile.informer import Informer
 from agent_identity.reconcile.pipeline import WAITING_SECONDS, Pipeline
 from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.revoke import Revoker
-from agent_identity.reconcile.world import MESH_KINDS, Pod, World
+from agent_identity.reconcile.world import Pod, World
 from agent_identity.telemetry import (
     CONDITIONS,
     CONTEXT,

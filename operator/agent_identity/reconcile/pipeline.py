@@ -77,9 +77,9 @@ class Pipeline:
 
     async def _forget_gone_accounts(self, facts: Facts, outcome: Outcome) -> None:
         key = facts.identity.key
-        gone = self._world.gone_accounts(key)
+        gone = self._world.objects.gone_accounts(key)
         for account in await self._tools.executor.forget(gone, facts, outcome, self._room_of):
-            self._world.forget_gone_account(key, account)
+            self._world.objects.forget_gone_account(key, account)
 
     def _guards_unsaid(self, decision: Decision) -> bool:
         return any(p.reason is Reason.MESH_NOT_INSTALLED for p in decision.problems.values())

@@ -85,9 +85,9 @@ class Revoker:
         self, key: Key, facts: Facts | None, outcome: Outcome, owe: Owe | None
     ) -> None:
         world = self._tools.world
-        gone = world.gone_accounts(key)
+        gone = world.objects.gone_accounts(key)
         for account in await self._tools.executor.forget(gone, facts, outcome, self._room_of, owe):
-            world.forget_gone_account(key, account)
+            world.objects.forget_gone_account(key, account)
 
     def _retired(self, key: Key) -> tuple[Resource, ...]:
         """While its pods run on, taking its policy away would let everybody in."""
@@ -146,7 +146,7 @@ class Revoker:
         """What is left of an identity that is not there: a policy kept for its pods, an account
         that our finalizer holds, or anything whose owner was taken away by force."""
         left = self._left_over(key)
-        if not (left or self._tools.world.gone_accounts(key)) or await self._is_there(key):
+        if not (left or self._tools.world.objects.gone_accounts(key)) or await self._is_there(key):
             return None
         outcome = Outcome()
         await self._forget_gone(key, None, outcome, self._ledger.record)
@@ -161,7 +161,7 @@ class Revoker:
         world = self._tools.world
         return {
             ref: seen
-            for ref, seen in world.objects(key).items()
+            for ref, seen in world.objects.labelled(key).items()
             if is_orphan(seen) or (seen.owner_uid and not world.is_live(seen.owner_uid))
         }
 

@@ -7,8 +7,8 @@ it can be lost: it is rebuilt from lists.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any
 
 from agent_identity.api.v1alpha1 import Caller, Rule
 from agent_identity.core.checks import Standing, judge
@@ -24,7 +24,6 @@ from agent_identity.core.identity import (
 from agent_identity.core.mesh import weakening
 from agent_identity.core.names import (
     account_ref,
-    derived_refs,
     identity_named_by,
     policy_name,
     vault_home,
@@ -32,10 +31,10 @@ from agent_identity.core.names import (
 from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Observed, Ref, Resource
 from agent_identity.core.spiffe import SpiffeID
 from agent_identity.reconcile.bindings import ForeignBindings
+from agent_identity.reconcile.index import EVERYBODY, Index
+from agent_identity.reconcile.objects import Objects
 
-T = TypeVar("T", Key, str)
 Enqueue = Callable[[Key], None]
-MESH_KINDS = (Kind.PEER_AUTHENTICATION, Kind.AUTHORIZATION_POLICY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +46,6 @@ class Pod:
     labels: Mapping[str, str]
 
 
-@dataclass(slots=True)
-class _Index:
-    by_account: dict[Key, set[Key]] = field(default_factory=dict)
-    by_class: dict[str, set[Key]] = field(default_factory=dict)
-    by_namespace: dict[str, set[Key]] = field(default_factory=dict)
-    callees: dict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))
-    named: dict[Key, set[Key]] = field(default_factory=dict)
-    objects: dict[Key, set[Ref]] = field(default_factory=lambda: defaultdict(set))
-    foreign: dict[str, set[Ref]] = field(default_factory=lambda: defaultdict(set))
-
-
 class World:
     """pods, owned, namespaces: views of the informers' stores, by key and by reference."""
 
@@ -67,15 +55,14 @@ class World:
         self.identities: dict[Key, Identity] = {}
         self.classes: dict[str, AgentClass] = {}
         self.namespaces: dict[str, Namespace] = {}
-        self.owned: dict[Ref, Observed] = {}
+        self.objects = Objects(self._uid_of)
+        self.owned = self.objects.all
         self.mesh_installed: Callable[[], bool] = lambda: True
         self._pods: dict[Key, dict[str, Pod]] = defaultdict(dict)
         self._uids: set[str] = set()
         self._own_write = False
         self._making: dict[Ref, bytes] = {}
-        self._taken: set[str] = set()
-        self._gone_accounts: dict[Key, list[Observed]] = {}
-        self._index = _Index()
+        self._index = Index()
         self.bindings = ForeignBindings(self._touch_account)
         self._principals: dict[Key, str] = {}
 
@@ -187,79 +174,18 @@ class World:
         seen = after or before
         assert seen is not None  # noqa: S101  an informer tells of a difference
         self.bindings.object_changed(before, after)
-        was_foreign = seen.ref in self._index.foreign[seen.ref.namespace]
-        self._index_object(seen.ref, before, after)
-        if before and (after is None or after.uid != before.uid):
-            self._note_gone(before)
+        was_strangers = self.objects.is_strangers(seen.ref)
+        self.objects.change(before, after)
         if before and after and _same(before, after):
             return
         made = before is None and after is not None and self._making.get(seen.ref) == after.digest
         for key in self._concerned(seen.ref, before, after):
             self._touch(key, due=not (self._own_write or made))
-        if was_foreign or seen.ref in self._index.foreign[seen.ref.namespace]:
+        if was_strangers or self.objects.is_strangers(seen.ref):
             root = seen.ref.namespace == self.cluster.mesh_root_namespace
             self._touch_all(
                 self.identities if root else self._index.by_namespace.get(seen.ref.namespace, ())
             )
-
-    def taken(self, uid: str) -> None:
-        """An object is about to be seen gone because we took it away."""
-        self._taken.add(uid)
-
-    def _note_gone(self, seen: Observed) -> None:
-        """An account that others took away, its finalizer by force: what hangs on it is still to
-        be taken away."""
-        if seen.uid in self._taken:
-            self._taken.discard(seen.uid)
-        elif seen.ref.kind == Kind.SERVICE_ACCOUNT and seen.labelled and seen.identity:
-            key = Key(seen.ref.namespace, seen.identity)
-            self._gone_accounts.setdefault(key, []).append(seen)
-
-    def gone_accounts(self, key: Key) -> list[Observed]:
-        """Accounts of this identity that went without us, and that we have not dealt with."""
-        return list(self._gone_accounts.get(key, ()))
-
-    def forget_gone_account(self, key: Key, account: Observed) -> None:
-        """It is dealt with."""
-        left = [a for a in self._gone_accounts.get(key, ()) if a.uid != account.uid]
-        if left:
-            self._gone_accounts[key] = left
-        else:
-            self._gone_accounts.pop(key, None)
-
-    def _index_object(self, ref: Ref, before: Observed | None, after: Observed | None) -> None:
-        if before:
-            self._index.objects[Key(ref.namespace, before.identity)].discard(ref)
-        self._index.foreign[ref.namespace].discard(ref)
-        if after is None:
-            self.owned.pop(ref, None)
-            return
-        self.owned[ref] = after
-        if after.labelled:
-            self._index.objects[Key(ref.namespace, after.identity)].add(ref)
-        if self._is_strangers(after):
-            self._index.foreign[ref.namespace].add(ref)
-
-    def _is_strangers(self, seen: Observed) -> bool:
-        """Whether a mesh policy is none of ours. One that only wears our label is not: of an
-        identity's own name it stalls that identity, of any other name it may weaken one."""
-        if seen.ref.kind not in MESH_KINDS:
-            return False
-        named = bool(seen.identity) and identity_named_by(seen.ref) == seen.identity
-        owner = self.identities.get(Key(seen.ref.namespace, seen.identity))
-        owned = owner is not None and seen.is_owned_by(owner.meta.uid)
-        return not (named and (owned or seen.is_retired_policy))
-
-    def _sort_policies(self, identity: Identity) -> None:
-        """Whether its policies are strangers' depends on whether it is there."""
-        for ref in derived_refs(identity):
-            seen = self.owned.get(ref)
-            if seen is None or ref.kind not in MESH_KINDS:
-                continue
-            if self._is_strangers(seen):
-                self._index.foreign[ref.namespace].add(ref)
-            else:
-                self._index.foreign[ref.namespace].discard(ref)
 
     def _concerned(
         self, ref: Ref, before: Observed | None, after: Observed | None
@@ -289,28 +215,20 @@ class World:
             for callee in sorted(self.callees(key)):
                 self._enqueue(callee)
 
-    def callees(self, key: Key) -> set[Key]:
-        """Identities whose rules name this one, or all agents of its namespace."""
-        everybody = Key(key.namespace, "*")
-        return self._index.callees.get(key, set()) | self._index.callees.get(everybody, set())
-
     def _reindex(self, before: Identity | None, after: Identity | None) -> None:
         for identity, add in ((before, False), (after, True)):
             if identity is None:
                 continue
-            key = identity.key
-            _keep(self._index.by_account, Key(key.namespace, identity.account), key, add=add)
-            _keep(self._index.by_class, identity.class_name, key, add=add)
-            _keep(self._index.by_namespace, key.namespace, key, add=add)
+            self._index.keep(identity, add=add)
             if add:
                 self._uids.add(identity.meta.uid)
                 self._index_callees(identity)
             else:
                 self._uids.discard(identity.meta.uid)
-                self._unindex_callees(key)
+                self._index.name(identity.key, ())
         for identity in (before, after):
             if identity is not None:
-                self._sort_policies(identity)
+                self.objects.sort_again(identity)
         if after is None or before is None or before.deleting != after.deleting:
             rival = after or before
             assert rival is not None  # noqa: S101
@@ -325,19 +243,12 @@ class World:
             self._touch(key)
 
     def _index_callees(self, identity: Identity) -> None:
-        self._unindex_callees(identity.key)
-        named = {
-            Key(caller.namespace or identity.key.namespace, caller.name or "*")
+        named = (
+            Key(caller.namespace or identity.key.namespace, caller.name or EVERYBODY)
             for caller in self._callers_named(identity)
             if caller.kind != "ServiceAccount"
-        }
-        self._index.named[identity.key] = named
-        for key in named:
-            self._index.callees[key].add(identity.key)
-
-    def _unindex_callees(self, key: Key) -> None:
-        for named in self._index.named.pop(key, ()):
-            self._index.callees[named].discard(key)
+        )
+        self._index.name(identity.key, named)
 
     # --- facts out
 
@@ -356,7 +267,7 @@ class World:
 
     def _own_facts(self, identity: Identity) -> Facts:
         """Facts without those about others: enough for a verdict."""
-        observed = self.objects(identity.key) | self._derived(identity)
+        observed = self.objects.labelled(identity.key) | self.objects.derived(identity)
         return Facts(
             cluster=self.cluster,
             identity=identity,
@@ -367,13 +278,6 @@ class World:
             rival=self._rival(identity),
             foreign_bindings=self.bindings.of(Key(identity.key.namespace, identity.account)),
         )
-
-    def objects(self, key: Key) -> dict[Ref, Observed]:
-        """Everything that carries the label of this identity, and ours."""
-        return {ref: self.owned[ref] for ref in self._index.objects.get(key, ())}
-
-    def _derived(self, identity: Identity) -> dict[Ref, Observed]:
-        return {r: seen for r in derived_refs(identity) if (seen := self.owned.get(r))}
 
     def _rival(self, identity: Identity) -> Rival | None:
         """Who else holds the account. The owner of the live account does; while there is none,
@@ -397,13 +301,10 @@ class World:
 
     def _foreign_policies(self, identity: Identity) -> tuple[ForeignPolicy, ...]:
         key, root = identity.key, self.cluster.mesh_root_namespace
-        refs = sorted(self._index.foreign.get(key.namespace, ())) + sorted(
-            self._index.foreign.get(root, ())
-        )
         pods = [{IDENTITY_LABEL: key.name}, *(p.labels for p in self._pods.get(key, {}).values())]
         name = policy_name(key.name)
         own = self.owned.get(Ref(Kind.PEER_AUTHENTICATION, key.namespace, name))
-        return weakening((self.owned[r] for r in refs), pods, own, root)
+        return weakening(self.objects.strangers(key.namespace, root), pods, own, root)
 
     def _callers_named(self, identity: Identity) -> Iterator[Caller]:
         agent_class = self.classes.get(identity.class_name)
@@ -441,6 +342,14 @@ class World:
             return ""
         return SpiffeID(self.cluster.trust_domain, key.namespace, identity.account).principal
 
+    def _uid_of(self, key: Key) -> str:
+        identity = self.identities.get(key)
+        return identity.meta.uid if identity else ""
+
+    def callees(self, key: Key) -> set[Key]:
+        """Identities whose rules name this one, or all agents of its namespace."""
+        return self._index.callees(key)
+
     def is_live(self, uid: str) -> bool:
         """Whether an identity of this UID is there."""
         return uid in self._uids
@@ -474,14 +383,6 @@ class World:
     def has_pods(self, key: Key) -> bool:
         """Whether pods with the identity's label are there."""
         return bool(self._pods.get(key))
-
-
-def _keep(index: dict[T, set[Key]], entry: T, key: Key, *, add: bool) -> None:
-    """Add to or take from an index; what has no members any more is dropped."""
-    members = index.setdefault(entry, set())
-    members.add(key) if add else members.discard(key)
-    if not members:
-        del index[entry]
 
 
 def _version(subject: Identity | AgentClass) -> int:

@@ -94,7 +94,7 @@ class Operator:
             saw=informers.saw,
             forget=informers.forget,
             making=self.world.making,
-            expect_gone=self.world.taken,
+            expect_gone=self.world.objects.taken,
         )
         self.executor = Executor(backend, rooms.backends)
         events = cast("Any", self.events)

@@ -204,22 +204,22 @@ def test_an_older_read_of_a_namespace_does_not_bring_its_label_back(story: Story
 def test_an_account_that_others_took_away_is_remembered_until_dealt_with(story: Story) -> None:
     story.identity("agent")
     story.account("agent")
-    (ref,) = story.world.objects(AGENT)
+    (ref,) = story.world.objects.labelled(AGENT)
     account = story.world.owned[ref]
     story.world.object_changed(account, None)
-    assert story.world.gone_accounts(AGENT) == [account]
-    story.world.forget_gone_account(AGENT, account)
-    assert story.world.gone_accounts(AGENT) == []
+    assert story.world.objects.gone_accounts(AGENT) == [account]
+    story.world.objects.forget_gone_account(AGENT, account)
+    assert story.world.objects.gone_accounts(AGENT) == []
 
 
 def test_an_account_that_we_took_away_is_not(story: Story) -> None:
     story.identity("agent")
     story.account("agent")
-    (ref,) = story.world.objects(AGENT)
+    (ref,) = story.world.objects.labelled(AGENT)
     account = story.world.owned[ref]
-    story.world.taken(account.uid)
+    story.world.objects.taken(account.uid)
     story.world.object_changed(account, None)
-    assert story.world.gone_accounts(AGENT) == []
+    assert story.world.objects.gone_accounts(AGENT) == []
 
 
 def test_our_own_write_is_no_news_to_us_but_to_those_that_name_us(story: Story) -> None:

@@ -1,0 +1,108 @@
+"""Every object of the kinds that we own, ours and others', by whom it concerns. No I/O."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import chain
+
+from agent_identity.core.identity import Identity
+from agent_identity.core.names import derived_refs, identity_named_by
+from agent_identity.core.resource import MESH_KINDS, Key, Kind, Observed, Ref
+
+UidOf = Callable[[Key], str]
+
+
+class Objects:
+    """uid_of: UID of an identity that is there, or empty."""
+
+    def __init__(self, uid_of: UidOf) -> None:
+        self.all: dict[Ref, Observed] = {}
+        self._uid_of = uid_of
+        self._labelled: dict[Key, set[Ref]] = defaultdict(set)
+        self._strangers: dict[str, set[Ref]] = defaultdict(set)
+        self._taken: set[str] = set()
+        self._gone_accounts: dict[Key, list[Observed]] = {}
+
+    def change(self, before: Observed | None, after: Observed | None) -> None:
+        """Put an object in the place of what was there under its name."""
+        seen = after or before
+        assert seen is not None  # noqa: S101  an informer tells of a difference
+        ref = seen.ref
+        if before:
+            self._labelled[Key(ref.namespace, before.identity)].discard(ref)
+            if after is None or after.uid != before.uid:
+                self._note_gone(before)
+        if after is None:
+            self.all.pop(ref, None)
+            self._strangers[ref.namespace].discard(ref)
+            return
+        self.all[ref] = after
+        if after.labelled:
+            self._labelled[Key(ref.namespace, after.identity)].add(ref)
+        self._sort(after)
+
+    def labelled(self, key: Key) -> dict[Ref, Observed]:
+        """Everything that carries our label and that of this identity."""
+        return {ref: self.all[ref] for ref in self._labelled.get(key, ())}
+
+    def derived(self, identity: Identity) -> dict[Ref, Observed]:
+        """Everything that has a name that is this identity's to give."""
+        return {r: seen for r in derived_refs(identity) if (seen := self.all.get(r))}
+
+    # --- mesh policies of strangers
+
+    def is_strangers(self, ref: Ref) -> bool:
+        """Whether it is a mesh policy that is none of ours."""
+        return ref in self._strangers[ref.namespace]
+
+    def strangers(self, *namespaces: str) -> list[Observed]:
+        """Mesh policies that are none of ours, of these namespaces one after the other."""
+        refs = chain.from_iterable(sorted(self._strangers.get(n, ())) for n in namespaces)
+        return [self.all[ref] for ref in refs]
+
+    def sort_again(self, identity: Identity) -> None:
+        """Whether its policies are strangers' depends on whether it is there."""
+        for seen in self.derived(identity).values():
+            self._sort(seen)
+
+    def _sort(self, seen: Observed) -> None:
+        strangers = self._strangers[seen.ref.namespace]
+        if self._is_strangers(seen):
+            strangers.add(seen.ref)
+        else:
+            strangers.discard(seen.ref)
+
+    def _is_strangers(self, seen: Observed) -> bool:
+        """One that only wears our label is: of an identity's own name it stalls that identity, of
+        any other name it may weaken one."""
+        if seen.ref.kind not in MESH_KINDS:
+            return False
+        named = bool(seen.identity) and identity_named_by(seen.ref) == seen.identity
+        owned = seen.is_owned_by(self._uid_of(Key(seen.ref.namespace, seen.identity)))
+        return not (named and (owned or seen.is_retired_policy))
+
+    # --- accounts that others took away
+
+    def taken(self, uid: str) -> None:
+        """An object is about to be seen gone because we took it away."""
+        self._taken.add(uid)
+
+    def _note_gone(self, seen: Observed) -> None:
+        """An account that others took away, its finalizer by force: what hangs on it is still to
+        be taken away."""
+        if seen.uid in self._taken:
+            self._taken.discard(seen.uid)
+        elif seen.ref.kind == Kind.SERVICE_ACCOUNT and seen.labelled and seen.identity:
+            key = Key(seen.ref.namespace, seen.identity)
+            self._gone_accounts.setdefault(key, []).append(seen)
+
+    def gone_accounts(self, key: Key) -> list[Observed]:
+        """Accounts of this identity that went without us, and that we have not dealt with."""
+        return list(self._gone_accounts.get(key, ()))
+
+    def forget_gone_account(self, key: Key, account: Observed) -> None:
+        """It is dealt with."""
+        left = [a for a in self._gone_accounts.get(key, ()) if a.uid != account.uid]
+        if left:
+            self._gone_accounts[key] = left
+        else:
+            self._gone_accounts.pop(key, None)
