@@ -1,0 +1,104 @@
+"""Two sets of manifests: who gains and who loses which right, and what can't be changed. Pure."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from agent_identity.api.v1alpha1 import ClassVault
+from agent_identity.cli.findings import Finding, Severity, finding
+from agent_identity.cli.manifests import Manifests
+from agent_identity.cli.surroundings import is_granted
+from agent_identity.core.identity import AgentClass
+from agent_identity.core.resource import Key
+from agent_identity.core.rights import Right, class_ceilings, gained, identity_rights
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A right that somebody has more, or less, than before. agents: of a class, who is of it."""
+
+    holder: str
+    right: Right
+    where: str
+    agents: tuple[str, ...] = ()
+
+
+def changes(old: Manifests, new: Manifests) -> Iterator[Change]:
+    """What `new` gives beyond `old`, agents first."""
+    for key in new.of_kind("AgentIdentity"):
+        for right in gained(_rights(old, key), _rights(new, key)):
+            yield Change(f"AgentIdentity {key}", right, _spot(new, key, right))
+    for key in new.of_kind("AgentIdentityClass"):
+        yield from _class_changes(old, new, key)
+
+
+def _class_changes(old: Manifests, new: Manifests, key: Key) -> Iterator[Change]:
+    before, after = (m.around.world.classes.get(key.name) for m in (old, new))
+    if after is None or after.spec is None:
+        return
+    agents = tuple(str(k) for k in new.around.world.identities_of_class(key.name))
+    document = new.documents["AgentIdentityClass", key]
+    for right in gained(class_ceilings(before) if before else (), class_ceilings(after)):
+        where = document.where(tuple(right.source.split(".")))
+        yield Change(f"AgentIdentityClass {key}", right, where, agents)
+
+
+def _rights(among: Manifests, key: Key) -> frozenset[Right]:
+    """None for an agent that is not there or stalls."""
+    if ("AgentIdentity", key) not in among.documents:
+        return frozenset()
+    facts = among.around.facts(key)
+    if facts.agent_class is not None and not is_granted(facts):
+        return frozenset()
+    return identity_rights(facts.identity, facts.agent_class)
+
+
+def _spot(new: Manifests, key: Key, right: Right) -> str:
+    """The field that gives the right: of the identity, or of its class."""
+    field, _, class_name = right.source.partition(" of class ")
+    if class_name and ("AgentIdentityClass", Key("", class_name)) in new.documents:
+        document = new.documents["AgentIdentityClass", Key("", class_name)]
+    else:
+        document = new.identity(key)
+    return document.where(tuple(field.split(".")))
+
+
+def told(change: Change, severity: Severity, verb: str) -> Finding:
+    is_class = change.holder.startswith("AgentIdentityClass ")
+    by = f" (agents of it: {', '.join(change.agents) or 'none'})" if is_class else ""
+    what = f"{'its ceiling ' if is_class else ''}{verb}: {change.right}{by}"
+    return Finding(severity, change.where, change.holder, change.right.source, what)
+
+
+# --- what can't be changed
+
+_FIXED: tuple[tuple[str, Callable[[ClassVault], str | None]], ...] = (
+    ("spec.vault.address", lambda vault: vault.address),
+    ("spec.vault.namespace", lambda vault: vault.namespace),
+    ("spec.vault.agentAuth.mount", lambda vault: vault.agent_auth.mount),
+)
+
+
+def immutable(old: Manifests, new: Manifests) -> Iterator[Finding]:
+    """Rules about a change are the API server's alone, so they are told here once more."""
+    for key in new.of_kind("AgentIdentityClass"):
+        before, after = (m.around.world.classes.get(key.name) for m in (old, new))
+        document = new.documents["AgentIdentityClass", key]
+        for path in _moved(before, after):
+            text, advice = "can't be changed: roles live there", "Make a new class."
+            yield finding(Severity.ERROR, document, path, text, advice)
+    for key in new.of_kind("AgentIdentity"):
+        was, now = (m.around.world.identities.get(key) for m in (old, new))
+        if was and now and was.account != now.account:
+            text = f"the account's name can't be changed: it is {was.account}"
+            advice = "Make a new identity and delete this one."
+            path = "spec.serviceAccount.name"
+            yield finding(Severity.ERROR, new.identity(key), path, text, advice)
+
+
+def _moved(before: AgentClass | None, after: AgentClass | None) -> list[str]:
+    """Paths of the fields that stand for the place where roles live, and differ."""
+    if before is None or before.vault is None or after is None or after.spec is None:
+        return []
+    if after.vault is None:
+        return ["spec.vault"]
+    return [path for path, read in _FIXED if read(before.vault) != read(after.vault)]

@@ -1,0 +1,54 @@
+"""Files, folders and standard input as documents: the commands' only reader of the disk."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from agent_identity.cli.documents import Documents, Unreadable, read_documents
+
+STDIN = "-"
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def read_files(names: Sequence[str]) -> Documents:
+    """Everything that they hold. Raises Unreadable once, with all that can't be read."""
+    documents, troubles = Documents(), list[str]()
+    for source, path in _found(names, troubles):
+        try:
+            documents += read_documents(_text(path), source)
+        except Unreadable as trouble:
+            troubles.append(str(trouble))
+        except OSError as error:
+            troubles.append(f"{source}: {error.strerror or error}")
+        except UnicodeDecodeError:
+            troubles.append(f"{source}: is no UTF-8 text")
+    if troubles:
+        raise Unreadable("\n".join(troubles))
+    return documents
+
+
+def _found(names: Sequence[str], troubles: list[str]) -> Iterator[tuple[str, Path | None]]:
+    """What to call it, and where it is; each file once."""
+    seen: set[Path] = set()
+    for name in names:
+        if name == STDIN:
+            yield "<stdin>", None
+            continue
+        path = Path(name)
+        if not path.exists():
+            troubles.append(f"{name}: there is no such file")
+        for file in _files(path):
+            if file.resolve() not in seen:
+                seen.add(file.resolve())
+                yield str(file), file
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path] if path.exists() else []
+    return sorted(p for p in path.rglob("*") if p.suffix in _SUFFIXES and p.is_file())
+
+
+def _text(path: Path | None) -> str:
+    data = sys.stdin.buffer.read() if path is None else path.read_bytes()
+    return data.decode("utf-8-sig")
