@@ -1,23 +1,21 @@
 """The doors for kopf's events. No I/O here: what comes is noted, and its key becomes due.
 
-kopf owns the watch of our kinds, signals and the process's life; nothing else of it is used, so
-that it writes nothing on anybody's objects.
+kopf owns the watch of our kinds; nothing else of it is used, so that it writes nothing on
+anybody's objects.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+import aiohttp
 import kopf
 
 from agent_identity.api.v1alpha1 import GROUP, VERSION
-from agent_identity.clients.kube import authenticated_session
-from agent_identity.clients.token_file import TokenFile
 from agent_identity.core.resource import Key
 from agent_identity.reconcile.world import World
-from agent_identity.settings import Settings
 
 _LOGIN_PAUSE = 3.0
 _BACK_OFFS = (0.1, 0.5, 1, 2, 4, 8)
@@ -91,8 +89,10 @@ def kopf_settings() -> kopf.OperatorSettings:
     return s
 
 
-def register(world: World, settings: Settings) -> kopf.OperatorRegistry:
-    """A registry whose handlers feed `world`."""
+def register(
+    world: World, server: str, connect: Callable[[], aiohttp.ClientSession]
+) -> kopf.OperatorRegistry:
+    """A registry whose handlers feed `world`. connect: makes kopf's session with the server."""
     registry = kopf.OperatorRegistry()
 
     logged_in_at = -_LOGIN_PAUSE
@@ -103,10 +103,7 @@ def register(world: World, settings: Settings) -> kopf.OperatorRegistry:
         nonlocal logged_in_at
         await asyncio.sleep(max(0.0, logged_in_at + _LOGIN_PAUSE - time.monotonic()))
         logged_in_at = time.monotonic()
-        session = authenticated_session(
-            TokenFile(settings.kube_token_file), settings.kube_ca_file, connections=8
-        )
-        return kopf.AiohttpSession(server=settings.kube_server, aiohttp_session=session)
+        return kopf.AiohttpSession(server=server, aiohttp_session=connect())
 
     @kopf.on.event(GROUP, VERSION, "agentidentities", registry=registry)
     async def identity(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002

@@ -12,6 +12,7 @@ from pathlib import Path
 from agent_identity.api.fields import DNS_LABEL
 
 PREFIX = "AGENT_IDENTITY_"
+_NAME = "agent-identity-operator"
 _ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -47,6 +48,14 @@ class Settings:
     http_port: int
     """Probes and metrics."""
     log_level: str
+    instance: str
+    """Names this process in the Lease, in events and to the API server: the pod's name."""
+    leader_election: bool
+    """Off only where there is never a second process, not even during an update."""
+    lease_seconds: int
+    """A leader that is gone is replaced after so long."""
+    grace_seconds: float
+    """How long, when the process is told to end, work that has begun may go on."""
 
 
 class _Reader:
@@ -100,4 +109,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         http_host=read.text("HTTP_HOST", "0.0.0.0"),  # noqa: S104  in a pod, probes come from outside
         http_port=int(read.number("HTTP_PORT", 8080, 1)),
         log_level=read.text("LOG_LEVEL", "INFO", "DEBUG|INFO|WARNING|ERROR"),
+        instance=read.text(
+            "INSTANCE", environment.get("HOSTNAME") or _NAME, r"[A-Za-z0-9._-]{1,100}"
+        ),
+        leader_election=read.text("LEADER_ELECTION", "true", "true|false") == "true",
+        lease_seconds=int(read.number("LEASE_SECONDS", 15, 1)),
+        grace_seconds=read.number("GRACE_SECONDS", 20, 0),
     )

@@ -31,6 +31,7 @@ CONDITIONS = Gauge(
     "agent_identity_conditions", "Identities by condition", ["condition", "status", "reason"]
 )
 REPAIRED = Counter("agent_identity_drift_repaired_total", "Objects put back", ["kind"])
+LEADER = Gauge("agent_identity_leader", "1 in the replica that works, 0 in one that waits")
 DEBTS = Gauge("agent_identity_debts", "Clean-ups that a deletion could not wait for")
 
 CONTEXT: ContextVar[dict[str, Any]] = ContextVar("agent_identity_log_context")

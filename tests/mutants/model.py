@@ -58,4 +58,10 @@ INVARIANTS: Mapping[int, str] = {
     14: "No secret gets into a log line, an event, a status or an exception's text.",
     15: "The operator's own rights hold no wildcard, `escalate`, `impersonate`, secrets or account"
     " tokens, and `bind` only by name.",
+    16: "Of several replicas one writes: the one that holds the Lease, and only while it surely"
+    " does. Told to end, it ends what it has begun and gives the Lease back after its last write.",
+    17: "The API server itself refuses, by the chart's policies: an identity by whoever may not use"
+    " its class, a change of what the operator owns by anybody else, half an agent, an agent's"
+    " token for people, and whatever is not the operator's own by its token. It is in nobody else's"
+    " way.",
 }

@@ -29,10 +29,14 @@ VERSIONS = {
 }
 READY_SECONDS = 30
 RESYNC_SECONDS = 4
+# Nobody takes over from an operator that was killed before this is over, not even itself; and an
+# API server that is started anew must be back before two thirds of it are.
+LEASE_SECONDS = 8
 # What takes minutes in production takes seconds in tests.
 SHORT_PERIODS = {
     "AGENT_IDENTITY_RESYNC_SECONDS": str(RESYNC_SECONDS),
     "AGENT_IDENTITY_DELETION_DEADLINE_SECONDS": "5",
+    "AGENT_IDENTITY_LEASE_SECONDS": str(LEASE_SECONDS),
     "AGENT_IDENTITY_LOG_LEVEL": "DEBUG",
 }
 

@@ -24,11 +24,7 @@ class ConditionType(StrEnum):
     SERVICE_ACCOUNT = "ServiceAccountReady", "The agent's ServiceAccount is there and is ours."
     INBOUND = "InboundReady", "STRICT mTLS and the policy stand. Absent with a class without mesh."
     RBAC = "RBACReady", "The bindings are there. Absent when spec.rbac is."
-    VAULT = (
-        "VaultReady",
-        "The Vault role is there (on a class: the operator can log in and the class's policies"
-        " stand). Absent when vault is not asked for.",
-    )
+    VAULT = "VaultReady", "The Vault role is there; on a class, login works and policies stand."
     MESH = "MeshReady", "On a class: the mesh's CRDs are installed. Absent with mesh type None."
 
 

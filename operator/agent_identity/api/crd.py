@@ -127,7 +127,9 @@ def _root(models: tuple[type[BaseModel], type[BaseModel]], rules: list[Schema]) 
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": spec,
-            "status": status,
+            # No generation is 0: until the operator has seen an object, kstatus says InProgress of
+            # it, and without a status it would say Current.
+            "status": status | {"default": {"observedGeneration": 0}},
         },
         "x-kubernetes-validations": rules,
     }

@@ -6,7 +6,7 @@ Only what the engine needs: read, list, watch, create, replace, patch, delete, a
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -17,6 +17,7 @@ import aiohttp
 from agent_identity.api.conditions import Reason
 from agent_identity.api.v1alpha1 import GROUP, VERSION
 from agent_identity.clients.failures import what_failed
+from agent_identity.clients.lease import Fence, stopped_by, watched_by
 from agent_identity.clients.limits import TokenBucket
 from agent_identity.clients.token_file import TokenFile
 from agent_identity.core.errors import Failed
@@ -26,7 +27,8 @@ from agent_identity.telemetry import REQUESTS
 
 Json = dict[str, Any]
 PAGE = 500
-_TIMEOUT = aiohttp.ClientTimeout(total=15, connect=5)
+READ_SECONDS = 15.0
+_TIMEOUT = aiohttp.ClientTimeout(total=READ_SECONDS, connect=5)
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5, sock_read=70)
 _LONGEST_LINE = 4 * 1024 * 1024
 MERGE_PATCH = "application/merge-patch+json"
@@ -52,6 +54,7 @@ NAMESPACES = Api("/api/v1", "namespaces")
 PODS = Api("/api/v1", "pods")
 CLUSTER_ROLE_BINDINGS = Api("/apis/rbac.authorization.k8s.io/v1", "clusterrolebindings")
 CONFIG_MAPS = Api("/api/v1", "configmaps")
+LEASES = Api("/apis/coordination.k8s.io/v1", "leases")
 EVENTS = Api("/apis/events.k8s.io/v1", "events")
 MESH_PREFIX = "/apis/security.istio.io/v1"
 OWNED: Mapping[Kind, Api] = {
@@ -111,9 +114,17 @@ def _api_error(status: int, body: Mapping[str, Any], retry_after: str | None) ->
 
 
 def authenticated_session(
-    token: TokenFile, ca_file: Path, *, connections: int, base_url: str | None = None
+    token: TokenFile,
+    ca_file: Path,
+    *,
+    connections: int,
+    base_url: str | None = None,
+    fence: Fence,
+    user_agent: str,
+    also: Sequence[aiohttp.ClientMiddlewareType] = (),
 ) -> aiohttp.ClientSession:
-    """A session that presents the token as it is in the file at each request."""
+    """A session that presents the token as it is in the file at each request. user_agent: tells
+    this process from another one in the API server's audit log."""
 
     async def present(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -130,15 +141,34 @@ def authenticated_session(
         base_url,
         timeout=_TIMEOUT,
         connector=aiohttp.TCPConnector(limit=connections, ssl=tls),
-        middlewares=(present,),
+        middlewares=(*also, watched_by(fence), present),
+        request_class=stopped_by(fence),
+        headers={"User-Agent": user_agent},
     )
 
 
-class Kube:
-    """session: see `authenticated_session`. rate: requests per second."""
+async def patient_with_absence(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """For kopf: over a 404 it would end, and over this it tries again. A CRD that was taken away
+    may come back, and whatever is left of the other kind must be able to go."""
+    answer = await handler(request)
+    if answer.status == HTTPStatus.NOT_FOUND:
+        answer.close()
+        raise aiohttp.ClientConnectionError("the API server does not serve this kind")
+    return answer
 
-    def __init__(self, session: aiohttp.ClientSession, *, rate: int) -> None:
+
+class Kube:
+    """session: see `authenticated_session`. rate: requests per second. write_seconds: after which
+    a request that changes something is given up."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, *, rate: int, write_seconds: float = READ_SECONDS
+    ) -> None:
         self._bucket = TokenBucket(rate)
+        write = aiohttp.ClientTimeout(total=write_seconds, connect=min(5, write_seconds))
+        self._write_timeout = write
         self._session = session
 
     async def get(self, path: str) -> Json:
@@ -210,7 +240,12 @@ class Kube:
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         try:
             async with self._session.request(
-                method, path, data=data, params=query, headers=headers
+                method,
+                path,
+                data=data,
+                params=query,
+                headers=headers,
+                timeout=_TIMEOUT if method == "GET" else self._write_timeout,
             ) as response:
                 REQUESTS.labels("kubernetes", method, str(response.status)).inc()
                 await _raise_for(response)

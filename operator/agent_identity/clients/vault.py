@@ -20,7 +20,7 @@ from agent_identity.core.redact import redacted
 from agent_identity.telemetry import REQUESTS
 
 Json = dict[str, Any]
-_TIMEOUT = aiohttp.ClientTimeout(total=5, connect=3)
+PATIENCE = 5.0
 # A token is renewed when this part of its life is over; a young one is not doubted after a 403.
 _RENEW_AT = 0.6
 _YOUNG_SECONDS = 20.0
@@ -52,16 +52,24 @@ def _tls(ca_bundle: str | None) -> ssl.SSLContext:
 
 class Vault:
     """session: shared by all classes. jwt: the operator's own token for Vault. limit: calls at a
-    time. Raises Invalid where the class's caBundle can't be read."""
+    time. patience: seconds until a call is given up. Raises Invalid where the class's caBundle
+    can't be read."""
 
     def __init__(
-        self, spec: ClassVault, session: aiohttp.ClientSession, jwt: TokenFile, *, limit: int
+        self,
+        spec: ClassVault,
+        session: aiohttp.ClientSession,
+        jwt: TokenFile,
+        *,
+        limit: int,
+        patience: float = PATIENCE,
     ) -> None:
         self.spec = spec
         self._session = session
         self._jwt = jwt
         self._tls = _tls(spec.ca_bundle)
         self._gate = Gate(f"Vault {spec.address}", limit=limit)
+        self._timeout = aiohttp.ClientTimeout(total=patience, connect=min(3, patience))
         self._token: _Token | None = None
         self._login_lock = asyncio.Lock()
 
@@ -149,7 +157,7 @@ class Vault:
                 f"{self.spec.address}/v1/{path}",
                 headers=headers,
                 ssl=self._tls,
-                timeout=_TIMEOUT,
+                timeout=self._timeout,
                 data=None if body is None else json.dumps(body),
                 allow_redirects=False,
             ) as response:

@@ -17,6 +17,8 @@ from agent_identity.clients.kube import (
     NAMESPACES,
     OWNED,
     PODS,
+    ApiError,
+    Json,
     Kube,
 )
 from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
@@ -138,7 +140,7 @@ class Engine:
         self._workers = workers
         self._period = resync_seconds
         self._moved_at = time.monotonic()
-        self._slow_looks: set[asyncio.Task[None]] = set()
+        self._at_work: set[asyncio.Task[None]] = set()
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -149,7 +151,7 @@ class Engine:
             tasks.create_task(self._events.run())
             await self._know_everything()
             for _ in range(self._workers):
-                tasks.create_task(self._work())
+                self._at_work.add(tasks.create_task(self._work()))
             tasks.create_task(self._resync())
             tasks.create_task(self._watch_mesh())
             tasks.create_task(self._measure())
@@ -164,9 +166,9 @@ class Engine:
         classes = [c.meta.key for c in self._world.classes.values()]
         looks = [asyncio.create_task(self._one(key)) for key in classes]
         if looks:
+            self._at_work |= set(looks)
             # One Vault that hangs does not keep all others waiting.
-            _, slow = await asyncio.wait(looks, timeout=_FIRST_LOOK_SECONDS)
-            self._slow_looks = slow
+            await asyncio.wait(looks, timeout=_FIRST_LOOK_SECONDS)
 
     async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -179,7 +181,7 @@ class Engine:
     async def _list_ours(self) -> None:
         """Our own objects as they are; what is no longer there is forgotten."""
         known_classes = dict(self._world.classes)
-        classes, version = await self._kube.list(CLASSES.path())
+        classes, version = await self._list(CLASSES.path())
         for body in classes:
             self._world.see_class(body)
         names = {b["metadata"]["name"] for b in classes}
@@ -187,7 +189,7 @@ class Engine:
             if name not in names and int(agent_class.meta.resource_version) <= int(version):
                 self._world.lose_class(name, agent_class.meta.uid)
         known = dict(self._world.identities)
-        identities, version = await self._kube.list(IDENTITIES.path())
+        identities, version = await self._list(IDENTITIES.path())
         for body in identities:
             self._world.see_identity(body)
         there = {b["metadata"]["uid"] for b in identities}
@@ -195,6 +197,16 @@ class Engine:
             old = int(identity.meta.resource_version) <= int(version)
             if identity.meta.uid not in there and old:
                 self._world.lose_identity(key, identity.meta.uid)
+
+    async def _list(self, path: str) -> tuple[list[Json], str]:
+        """While one kind's CRD is gone, the objects of the other must be able to go too. Nothing is
+        lost over a 404: watches tell what was deleted."""
+        try:
+            return await self._kube.list(path)
+        except ApiError as error:
+            if not error.absent:
+                raise
+            return [], "0"
 
     async def _resync(self) -> None:
         """Everything once a period, each key at its own moment of it."""
@@ -239,16 +251,25 @@ class Engine:
     # --- workers
 
     async def _work(self) -> None:
-        while True:
-            key = await self._queue.get()
+        while (key := await self._queue.get()) is not None:
             try:
                 await self._one(key)
             finally:
                 self._queue.done(key)
                 self._moved_at = time.monotonic()
 
+    async def finish(self, seconds: float) -> bool:
+        """Begin nothing new, and wait for what has begun. Whether all of it came to its end."""
+        self._queue.close()
+        left = {task for task in self._at_work if not task.done()}
+        if left:
+            _, left = await asyncio.wait(left, timeout=seconds)
+        return not left
+
     async def _one(self, key: Key) -> None:
         """One reconcile, and when to look again. Nothing that happens here ends a worker."""
+        if self._queue.closed:
+            return
         kind = "identity" if key.namespace else "class"
         CONTEXT.set({"kind": kind, "namespace": key.namespace, "name": key.name})
         started = time.monotonic()

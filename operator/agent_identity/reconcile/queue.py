@@ -28,6 +28,7 @@ class WorkQueue:
         self._heap: list[tuple[float, Key]] = []
         self._failures: dict[Key, int] = {}
         self._wake = asyncio.Event()
+        self.closed = False
 
     def add(self, key: Key, delay: float = 0.0) -> None:
         """Make a key due, now or later; the earlier of two times counts."""
@@ -48,14 +49,20 @@ class WorkQueue:
             self._since[key] = time.monotonic()
             self._ready.setdefault(key.namespace, deque()).append(key)
 
-    async def get(self) -> Key:
-        """The next key; `done` must follow."""
-        while True:
+    async def get(self) -> Key | None:
+        """The next key; `done` must follow. None once the queue is closed."""
+        while not self.closed:
             self._promote()
             if self._ready:
                 return self._pop()
             self._wake.clear()
             await self._wait()
+        return None
+
+    def close(self) -> None:
+        """No key is given out any more."""
+        self.closed = True
+        self._wake.set()
 
     def _pop(self) -> Key:
         namespace, keys = self._ready.popitem(last=False)

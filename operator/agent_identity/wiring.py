@@ -1,0 +1,98 @@
+"""Everything that works, wired together."""
+
+import aiohttp
+
+from agent_identity.api.v1alpha1 import ClassVault
+from agent_identity.clients.events import EventWriter
+from agent_identity.clients.kube import Kube
+from agent_identity.clients.token_file import TokenFile
+from agent_identity.clients.vault import Vault
+from agent_identity.providers.kube_backend import KubeBackend
+from agent_identity.reconcile.classes import ClassPipeline
+from agent_identity.reconcile.debts import Ledger
+from agent_identity.reconcile.engine import Engine, Informers
+from agent_identity.reconcile.execute import Executor
+from agent_identity.reconcile.fresh import FreshReads
+from agent_identity.reconcile.pipeline import Pipeline, Tools
+from agent_identity.reconcile.queue import WorkQueue
+from agent_identity.reconcile.revoke import Revoker
+from agent_identity.reconcile.world import World
+from agent_identity.registry import Rooms, build_rooms
+from agent_identity.settings import Settings
+
+
+def build_engine(
+    settings: Settings,
+    world: World,
+    queue: WorkQueue,
+    kube: Kube,
+    outside: aiohttp.ClientSession,
+    *,
+    patience: float,
+) -> Engine:
+    """Everything wired together. outside: the session for backends other than the API server.
+    patience: seconds until a call of theirs is given up."""
+    informers = Informers(kube, world)
+    world.mesh_installed = informers.mesh_installed
+    rooms = _rooms(settings, world, informers, outside, patience)
+    events = EventWriter(kube, instance=settings.instance)
+    executor = _executor(kube, world, informers, rooms)
+    tools = Tools(world, kube, executor, rooms.rooms, events, FreshReads(kube))
+
+    def wake_creditors(home: str) -> None:
+        for agent_class in world.classes_at(home):
+            queue.add(agent_class.meta.key, 1.0)
+
+    ledger = Ledger(kube, settings.namespace, recorded=wake_creditors)
+    pipeline = Pipeline(tools)
+    return Engine(
+        kube=kube,
+        world=world,
+        queue=queue,
+        informers=informers,
+        pipeline=pipeline,
+        revoker=Revoker(
+            tools, pipeline, queue, ledger, deadline=settings.deletion_deadline_seconds
+        ),
+        classes=ClassPipeline(tools, rooms.class_rooms, ledger, enqueue=queue.add),
+        ledger=ledger,
+        events=events,
+        workers=settings.workers,
+        resync_seconds=settings.resync_seconds,
+    )
+
+
+def _rooms(
+    settings: Settings,
+    world: World,
+    informers: Informers,
+    outside: aiohttp.ClientSession,
+    patience: float,
+) -> Rooms:
+    vault_jwt = TokenFile(settings.vault_token_file)
+
+    def connect(spec: ClassVault) -> Vault:
+        limit = max(2, settings.workers // 4)
+        return Vault(spec, outside, vault_jwt, limit=limit, patience=patience)
+
+    return build_rooms(
+        cluster=settings.cluster_name,
+        cluster_uid=lambda: world.namespaces["kube-system"].uid,
+        connect=connect,
+        accounts=world.account_uid,
+        mesh_installed=informers.mesh_installed,
+    )
+
+
+def _executor(kube: Kube, world: World, informers: Informers, rooms: Rooms) -> Executor:
+    return Executor(
+        KubeBackend(
+            kube,
+            wrote=informers.wrote,
+            saw=informers.saw,
+            forget=informers.forget,
+            making=world.making,
+            expect_gone=world.objects.taken,
+        ),
+        rooms.backends,
+    )
