@@ -5,10 +5,13 @@ PYTHON ?= python3
 VENV := .venv/bin
 TESTBED := PYTHONPATH=tests $(VENV)/python -m testbed
 WORKERS ?= 2
+# Who gives the cluster that tests/cluster runs on: testbed (no container runtime) or kind (Docker).
+CLUSTER ?= testbed
+export CLUSTER
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test unit cluster check lint types arch fmt bench mutants generate check-diff clean
+.PHONY: help setup demo test unit cluster provider check lint types arch fmt bench mutants generate check-diff clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -34,13 +37,20 @@ setup: .venv/.done .venv-operator/.done ## Make the virtual environments from th
 demo: setup ## Run the main job on real components (KEEP=1 leaves it running)
 	@PYTHONPATH=tests $(VENV)/python -m demo $(if $(KEEP),--keep)
 
-test: setup check cluster ## Every test tier that CI runs
+test: provider setup check cluster ## Every test tier that CI runs (CLUSTER=kind: on kind)
 
 unit: .venv/.done ## Pure tests, in milliseconds
 	$(VENV)/python -m pytest tests/unit
 
-cluster: setup ## The operator as a process against the real control plane and OpenBao
+cluster: provider setup ## The operator as a process against the real control plane and OpenBao
 	$(VENV)/python -m pytest tests/cluster -n $(WORKERS) --dist loadfile
+
+# Before anything is made: a build of ten minutes should not end in this.
+provider:
+ifeq ($(CLUSTER),kind)
+	@said=$$(docker info 2>&1 >/dev/null) || \
+		{ echo "CLUSTER=kind needs Docker: \`docker info\` failed: $$said" >&2; exit 1; }
+endif
 
 lint: .venv/.done
 	$(VENV)/ruff check operator tests
@@ -64,8 +74,9 @@ bench: setup ## Time, requests and memory for 1,000 identities, beside the raw f
 mutants: setup ## Take each guard out, and see its tests fail (UNIT=1: without servers)
 	@PYTHONPATH=tests $(VENV)/python -m mutants $(if $(UNIT),--unit-only)
 
-generate: .venv/.done ## Write the CRDs, the README's tables, and the manifests of the chart
+generate: .venv/.done ## Write the CRDs, the READMEs' tables, and the manifests of the chart
 	$(VENV)/python -m agent_identity.api.generate
+	PYTHONPATH=tests $(VENV)/python -m chart_docs
 	$(TESTBED) run helm template agent-identity charts/agent-identity \
 		--namespace agent-identity-system > examples/install/operator.yaml
 

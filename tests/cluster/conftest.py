@@ -3,6 +3,7 @@
 The operator's periods are short, so that what takes minutes in production takes seconds here.
 """
 
+import os
 from collections.abc import Iterator
 from itertools import count
 
@@ -10,15 +11,29 @@ import pytest
 from kubernetes.dynamic import DynamicClient
 
 from testbed.bed import Bed
+from testbed.control_plane import ControlPlane
+from testbed.kind_cluster import KindControlPlane, docker_problem
 from testbed.operator_process import OperatorProcess
 from testbed.tenant import RBAC, SHORT_PERIODS, Tenant, class_manifest
 
 _numbers = count(1)
+# Who gives the session's cluster. A bed that a test makes for itself is always the test bed's own.
+PROVIDERS: dict[str, type[ControlPlane]] = {"testbed": ControlPlane, "kind": KindControlPlane}
+CLUSTER = os.environ.get("CLUSTER") or "testbed"
+
+
+def pytest_configure() -> None:
+    """What can't be had is told before anything starts."""
+    problem = docker_problem() if CLUSTER == "kind" else ""
+    if CLUSTER not in PROVIDERS:
+        problem = f"CLUSTER is one of {', '.join(PROVIDERS)}; not {CLUSTER}"
+    if problem:
+        pytest.exit(problem, returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 @pytest.fixture(scope="session")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
-    with Bed(tmp_path_factory.mktemp("bed")) as running:
+    with Bed(tmp_path_factory.mktemp("bed"), provider=PROVIDERS[CLUSTER]) as running:
         yield running
 
 

@@ -4,7 +4,7 @@ Set up from the chart and the policy that ship, so that whatever they lack fails
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -20,6 +20,12 @@ from testbed.toolchain import Binaries, find_binaries
 CHART = REPOSITORY / "charts" / "agent-identity"
 POLICY_FILE = REPOSITORY / "examples" / "install" / "vault-policy.hcl"
 RELEASE = "agent-identity"
+# Tests tamper and ask for tokens as the cluster's administrator, whom the chart exempts from
+# nothing unless it is told to. What it ships with is tested in a bed of its own.
+ADMIN_MAY: Mapping[str, Json] = {
+    "ownedObjects": {"exemptGroups": ["system:masters"]},
+    "agentPods": {"breakGlassGroups": ["system:masters"]},
+}
 
 
 class Bed(Lifecycle):
@@ -35,14 +41,15 @@ class Bed(Lifecycle):
         istio: bool = True,
         chart: Path = CHART,
         values: Mapping[str, Json] | None = None,
+        provider: Callable[[Path, Binaries], ControlPlane] = ControlPlane,
     ) -> None:
         self.directory = directory
         self.cluster_name = cluster_name
         self._report = report
         self._istio, self._chart = istio, chart
-        self._values = {"clusterName": cluster_name, **(values or {})}
+        self._values = {"clusterName": cluster_name, "admission": ADMIN_MAY, **(values or {})}
         found = binaries or find_binaries(report)
-        self.control_plane = ControlPlane(directory / "control-plane", found)
+        self.control_plane = provider(directory / "control-plane", found)
         self.openbao = OpenBao(directory / "openbao", found)
         self._operators = 0
 
