@@ -1,13 +1,14 @@
-"""The table in `tests/README.md`: invariant → guards → tests. Made from the mutants, so that it
-can't say what nobody has seen."""
+"""The tables in `tests/README.md`: invariant → guards → tests, made from the mutants, so that they
+can't say what nobody has seen; and attacks → tests."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from mutants.attacks import attack_tables
 from mutants.model import INVARIANTS, Mutant
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-BEGIN, END = "<!-- mutants: begin -->", "<!-- mutants: end -->"
+MUTANTS, ATTACKS = "mutants", "attacks"
 
 
 def table(mutants: Iterable[Mutant]) -> str:
@@ -33,7 +34,12 @@ def _short(test: str) -> str:
 
 
 def with_table(text: str, mutants: Iterable[Mutant]) -> str:
-    """The README with the table as it is to be."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table(mutants)}\n{END}{after}"
+    """The README with the tables as they are to be."""
+    return _with(_with(text, MUTANTS, table(mutants)), ATTACKS, attack_tables())
+
+
+def _with(text: str, name: str, tables: str) -> str:
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n\n{tables}\n{end}{after}"

@@ -1,8 +1,10 @@
 """All mutants, in the order of the invariants."""
 
 from mutants.model import Mutant
+from mutants.of_admission import WALLS
 from mutants.of_callers import CALLERS
 from mutants.of_ends import ENDS
+from mutants.of_lease import LEASE
 from mutants.of_marks import MARKS
 from mutants.of_order import ORDER
 from mutants.of_rest import REST_AND_HONESTY
@@ -13,7 +15,19 @@ from mutants.of_withdrawal import WITHDRAWAL
 
 MUTANTS: tuple[Mutant, ...] = tuple(
     sorted(
-        (*CALLERS, *TEXTS, *MARKS, *VAULT, *ORDER, *WITHDRAWAL, *ENDS, *REST_AND_HONESTY, *SERVERS),
+        (
+            *CALLERS,
+            *TEXTS,
+            *MARKS,
+            *VAULT,
+            *ORDER,
+            *WITHDRAWAL,
+            *ENDS,
+            *REST_AND_HONESTY,
+            *LEASE,
+            *SERVERS,
+            *WALLS,
+        ),
         key=lambda mutant: (mutant.invariant, mutant.real),
     )
 )
