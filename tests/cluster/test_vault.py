@@ -127,6 +127,34 @@ def test_an_identity_made_anew_inherits_nothing(agent: Tenant, bed: Bed) -> None
     assert status_of(bed, secret(agent, "agent"), token) == FORBIDDEN
 
 
+def test_a_token_that_the_api_server_still_believes_ends_too(agent: Tenant, bed: Bed) -> None:
+    """For up to 10 s after it last looked, the API server believes a token of an account that is
+    gone: it logs in at the role of one that was made anew under its name."""
+    token = next((t for _ in range(5) if (t := login_of_a_dead_account(agent, bed))), "")
+    assert token, "no login came within the API server's 10 s"
+    assert status_of(bed, secret(agent, "agent"), token) == OK
+    wait_until(
+        lambda: status_of(bed, secret(agent, "agent"), token) == FORBIDDEN,
+        timeout=40,
+        what="the late token is dead",
+    )
+    tokens_of_now = agent.vault_login("agent")[1]
+    assert status_of(bed, secret(agent, "agent"), tokens_of_now) == OK
+
+
+def login_of_a_dead_account(agent: Tenant, bed: Bed) -> str:
+    """A Vault token that an account got after it was gone; empty where it came too late."""
+    jwt = bed.control_plane.token(agent.namespace, "agent", audience="vault")
+    role = agent.role_name("agent")
+    bed.openbao.login(mount="kubernetes", role=role, jwt=jwt)
+    agent.delete("AgentIdentity", "agent")
+    agent.wait_gone("AgentIdentity", "agent")
+    agent.identity("agent", **full_spec())
+    agent.wait_ready("agent")
+    _, answer = bed.openbao.login(mount="kubernetes", role=role, jwt=jwt)
+    return str((answer.get("auth") or {}).get("client_token") or "")
+
+
 def test_an_account_deleted_by_hand_ends_its_tokens_and_comes_back(agent: Tenant, bed: Bed) -> None:
     _, token = agent.vault_login("agent")
     before = (agent.get("ServiceAccount", "agent") or {})["metadata"]["uid"]

@@ -293,4 +293,16 @@ ENDS = (
         "                    del self._pods[key]\n",
         (f"{NOTICED}::test_a_pod_that_goes_has_its_identity_looked_at",),
     ),
+    Mutant(
+        "late-logins-forgotten",
+        8,
+        "What a dead account's last tokens made is taken away once they are believed nowhere.",
+        "operator/agent_identity/reconcile/objects.py",
+        "            self._gone_accounts.setdefault(key, []).append(account)\n            keys",
+        "            keys",
+        (
+            "tests/unit/reconcile/test_world.py::test_an_account_that_went_is_dealt_with_again_once_it_can_log_in_nowhere[True]",
+            "tests/cluster/test_vault.py::test_a_token_that_the_api_server_still_believes_ends_too",
+        ),
+    ),
 )

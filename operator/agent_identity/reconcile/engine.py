@@ -154,6 +154,7 @@ class Engine:
                 self._at_work.add(tasks.create_task(self._work()))
             tasks.create_task(self._resync())
             tasks.create_task(self._watch_mesh())
+            tasks.create_task(self._wait_for_late_logins())
             tasks.create_task(self._measure())
             self._moved_at = time.monotonic()
             self.ready.set()
@@ -247,6 +248,12 @@ class Engine:
                 before = after
                 for key in self._all_keys():
                     self._queue.add(key)
+
+    async def _wait_for_late_logins(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            for key in self._world.objects.past_late_logins():
+                self._queue.add(key)
 
     # --- workers
 

@@ -1,6 +1,7 @@
 """Every object of the kinds that we own, ours and others', by whom it concerns. No I/O."""
 
-from collections import defaultdict
+import time
+from collections import defaultdict, deque
 from collections.abc import Callable
 from itertools import chain
 
@@ -9,18 +10,23 @@ from agent_identity.core.names import derived_refs, identity_named_by
 from agent_identity.core.resource import MESH_KINDS, Key, Kind, Observed, Ref
 
 UidOf = Callable[[Key], str]
+LATE_LOGIN_SECONDS = 15.0
+"""The API server believes a token for 10 s after it last looked (k8s.io/apiserver, the cache of
+token authentication); so long an account that is gone may still log in somewhere."""
 
 
 class Objects:
-    """uid_of: UID of an identity that is there, or empty."""
+    """uid_of: UID of an identity that is there, or empty. clock: seconds."""
 
-    def __init__(self, uid_of: UidOf) -> None:
+    def __init__(self, uid_of: UidOf, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.all: dict[Ref, Observed] = {}
         self._uid_of = uid_of
         self._labelled: dict[Key, set[Ref]] = defaultdict(set)
         self._strangers: dict[str, set[Ref]] = defaultdict(set)
         self._taken: set[str] = set()
         self._gone_accounts: dict[Key, list[Observed]] = {}
+        self._late: deque[tuple[float, Key, Observed]] = deque()
 
     def change(self, before: Observed | None, after: Observed | None) -> None:
         """Put an object in the place of what was there under its name."""
@@ -80,23 +86,35 @@ class Objects:
         owned = seen.is_owned_by(self._uid_of(Key(seen.ref.namespace, seen.identity)))
         return not (named and (owned or seen.is_retired_policy))
 
-    # --- accounts that others took away
+    # --- accounts that went
 
     def taken(self, uid: str) -> None:
         """An object is about to be seen gone because we took it away."""
         self._taken.add(uid)
 
     def _note_gone(self, seen: Observed) -> None:
-        """An account that others took away, its finalizer by force: what hangs on it is still to
-        be taken away."""
-        if seen.uid in self._taken:
-            self._taken.discard(seen.uid)
-        elif seen.ref.kind == Kind.SERVICE_ACCOUNT and seen.labelled and seen.identity:
+        """What hangs on an account that others took away, its finalizer by force, is still to be
+        taken away. Whoever took it, what its last tokens make is to be taken away later."""
+        ours = seen.uid in self._taken
+        self._taken.discard(seen.uid)
+        if seen.ref.kind == Kind.SERVICE_ACCOUNT and seen.labelled and seen.identity:
             key = Key(seen.ref.namespace, seen.identity)
-            self._gone_accounts.setdefault(key, []).append(seen)
+            self._late.append((self._clock() + LATE_LOGIN_SECONDS, key, seen))
+            if not ours:
+                self._gone_accounts.setdefault(key, []).append(seen)
+
+    def past_late_logins(self) -> list[Key]:
+        """Identities an account of which went so long ago that it can log in nowhere any more:
+        what it has is to be taken away once more."""
+        keys = []
+        while self._late and self._late[0][0] <= self._clock():
+            _, key, account = self._late.popleft()
+            self._gone_accounts.setdefault(key, []).append(account)
+            keys.append(key)
+        return keys
 
     def gone_accounts(self, key: Key) -> list[Observed]:
-        """Accounts of this identity that went without us, and that we have not dealt with."""
+        """Accounts of this identity that went, and that are to be dealt with."""
         return list(self._gone_accounts.get(key, ()))
 
     def forget_gone_account(self, key: Key, account: Observed) -> None:

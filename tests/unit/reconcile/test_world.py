@@ -10,6 +10,7 @@ from agent_identity.core.names import account_ref
 from agent_identity.core.observed import observe_object
 from agent_identity.core.resource import Key, Kind
 from agent_identity.reconcile.bindings import parse_cluster_binding
+from agent_identity.reconcile.objects import LATE_LOGIN_SECONDS, Objects
 from agent_identity.reconcile.world import Pod, World
 from samples import CLUSTER, class_of, metadata, namespace_of
 
@@ -220,6 +221,29 @@ def test_an_account_that_we_took_away_is_not(story: Story) -> None:
     story.world.objects.taken(account.uid)
     story.world.object_changed(account, None)
     assert story.world.objects.gone_accounts(AGENT) == []
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_an_account_that_went_is_dealt_with_again_once_it_can_log_in_nowhere(
+    story: Story, *, ours: bool
+) -> None:
+    now = 100.0
+    objects = Objects(lambda _: "", clock=lambda: now)
+    story.identity("agent")
+    story.account("agent")
+    (account,) = story.world.objects.labelled(AGENT).values()
+    objects.change(None, account)
+    if ours:
+        objects.taken(account.uid)
+    objects.change(account, None)
+    objects.forget_gone_account(AGENT, account)
+    now += LATE_LOGIN_SECONDS - 0.1
+    assert objects.past_late_logins() == []
+    assert objects.gone_accounts(AGENT) == []
+    now += 0.1
+    assert objects.past_late_logins() == [AGENT]
+    assert objects.gone_accounts(AGENT) == [account]
+    assert objects.past_late_logins() == []
 
 
 def test_our_own_write_is_no_news_to_us_but_to_those_that_name_us(story: Story) -> None:
