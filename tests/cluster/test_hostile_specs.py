@@ -517,6 +517,9 @@ def ended(
         team.wait_ready(case.id)
         assert may_read(team, case.id)
     tokens = {case.id: team.vault_login(case.id)[1] for case in ENDINGS}
+    for case in ENDINGS:
+        secret = f"kv/data/{team.namespace}/{case.id}/api-key"
+        assert bed.openbao.request("GET", secret, token=tokens[case.id])[0] == 404
     operator.pause()
     try:
         for case in ENDINGS:
@@ -581,7 +584,9 @@ def test_nobody_keeps_what_a_deleted_identity_had(
     wait_until(lambda: team.owned(case.id) == {}, timeout=10, what=f"all of {case.id} is gone")
     assert not may_read(team, case.id)
     assert team.vault_role(case.id) is None
-    status, _ = bed.openbao.request("GET", "auth/token/lookup-self", token=ended[case.id])
+    # A token that lives would be told that there is no such secret.
+    secret = f"kv/data/{team.namespace}/{case.id}/api-key"
+    status, _ = bed.openbao.request("GET", secret, token=ended[case.id])
     assert status == 403
 
 

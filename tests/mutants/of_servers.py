@@ -5,7 +5,7 @@ from mutants.model import Mutant
 VAULT = "operator/agent_identity/providers/vault/backend.py"
 DESIRED = "operator/agent_identity/providers/vault/desired.py"
 ENGINE = "operator/agent_identity/reconcile/engine.py"
-CLASS_CRD = "crds/agentidentityclasses.agentidentity.dev.yaml"
+CLASS_CRD = "charts/agent-identity/files/crds/agentidentityclasses.agentidentity.dev.yaml"
 SECRETS = "tests/cluster/test_vault.py"
 REQUESTS = "tests/cluster/test_requests.py"
 DELETION = "tests/cluster/test_deletion.py"
