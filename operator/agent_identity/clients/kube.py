@@ -17,7 +17,7 @@ import aiohttp
 from agent_identity.api.conditions import Reason
 from agent_identity.api.v1alpha1 import GROUP, VERSION
 from agent_identity.clients.failures import what_failed
-from agent_identity.clients.lease import Fence, stopped_by, watched_by
+from agent_identity.clients.lease import Fence, FencedRequest, sockets_behind, watched_by
 from agent_identity.clients.limits import TokenBucket
 from agent_identity.clients.token_file import TokenFile
 from agent_identity.core.errors import Failed
@@ -140,9 +140,11 @@ def authenticated_session(
     return aiohttp.ClientSession(
         base_url,
         timeout=_TIMEOUT,
-        connector=aiohttp.TCPConnector(limit=connections, ssl=tls),
+        connector=aiohttp.TCPConnector(
+            limit=connections, ssl=tls, socket_factory=sockets_behind(fence)
+        ),
         middlewares=(*also, watched_by(fence), present),
-        request_class=stopped_by(fence),
+        request_class=FencedRequest,
         headers={"User-Agent": user_agent},
     )
 

@@ -6,15 +6,16 @@ finds the fence shut when it goes on, whatever it was about to send.
 """
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import aiohttp
 
 if TYPE_CHECKING:
-    from aiohttp.abc import AbstractStreamWriter
     from aiohttp.connector import Connection
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -102,38 +103,62 @@ def watched_by(fence: Fence) -> aiohttp.ClientMiddlewareType:
     return watch
 
 
+class _FencedSocket(socket.socket):
+    """Asks the fence in the very call that gives bytes to the kernel: what comes before it,
+    encryption most of all, takes long enough to be stopped in."""
+
+    fence: Fence
+    method = "GET"
+    """Of the request that is under way on it."""
+
+    def send(self, *arguments: Any) -> int:
+        self._check()
+        return super().send(*arguments)
+
+    def sendmsg(self, *arguments: Any) -> int:
+        self._check()
+        return super().sendmsg(*arguments)
+
+    def _check(self) -> None:
+        try:
+            self.fence.check(self.method)
+        except FenceShutError as error:
+            # What asyncio takes for the end of a connection, and not for a bug.
+            raise ConnectionAbortedError(str(error)) from error
+
+
+_sockets: "WeakValueDictionary[int, _FencedSocket]" = WeakValueDictionary()
+
+
+def sockets_behind(fence: Fence) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+    """For a connector: makes sockets that ask the fence."""
+
+    def make(address: aiohttp.AddrInfoType) -> socket.socket:
+        made = _FencedSocket(*address[:3])
+        made.fence = fence
+        _sockets[made.fileno()] = made
+        return made
+
+    return make
+
+
 def fenced_session(fence: Fence, user_agent: str) -> aiohttp.ClientSession:
     """For backends that present their own credentials."""
     return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(socket_factory=sockets_behind(fence)),
         middlewares=(watched_by(fence),),
-        request_class=stopped_by(fence),
+        request_class=FencedRequest,
         headers={"User-Agent": user_agent},
     )
 
 
-def stopped_by(fence: Fence) -> type[aiohttp.ClientRequest]:
-    """A class of requests that ask the fence once more in the very step that writes the bytes."""
+class FencedRequest(aiohttp.ClientRequest):
+    """Tells its socket what it is, so that the socket asks the fence."""
 
-    class Fenced(aiohttp.ClientRequest):
-        async def send(self, conn: "Connection") -> aiohttp.ClientResponse:
-            # One without a body is written in here, and nothing is waited for before.
-            fence.check(self.method)
-            return await super().send(conn)
-
-        async def write_bytes(
-            self,
-            writer: "AbstractStreamWriter",
-            conn: "Connection",
-            content_length: int | None = None,
-        ) -> None:
-            # One with a body is written whole in here, which may be a turn of the loop later.
-            try:
-                fence.check(self.method)
-            except FenceShutError as error:
-                # Who waits for the answer hears of it through the connection only.
-                if conn.protocol is not None:
-                    conn.protocol.set_exception(error)
-                return
-            await super().write_bytes(writer, conn, content_length)
-
-    return Fenced
+    async def send(self, conn: "Connection") -> aiohttp.ClientResponse:
+        plain = conn.transport.get_extra_info("socket") if conn.transport else None
+        fenced = _sockets.get(plain.fileno()) if plain is not None else None
+        if fenced is None:
+            raise FenceShutError("this connection can't be stopped")
+        fenced.method = self.method
+        return await super().send(conn)
