@@ -391,7 +391,10 @@ def versions(bed: Bed) -> dict[str, str]:
     """Objects as kubectl names them → resourceVersion, of all that was applied or came of it."""
     kinds = "agentidentities,serviceaccounts,rolebindings,authorizationpolicies,peerauthentications"
     ours = json.loads(kubectl(bed, "get", kinds, "--namespace=agents", "--output=json"))
-    classes = json.loads(kubectl(bed, "get", "agentidentityclasses", "--output=json"))
+    # By name: other tests of the same bed have classes too, whose status may change meanwhile.
+    classes = json.loads(
+        kubectl(bed, "get", "agentidentityclasses", "default", "everything", "--output=json")
+    )
     return {
         f"{o['kind']}/{o['metadata']['name']}": o["metadata"]["resourceVersion"]
         for o in (*ours["items"], *classes["items"])
