@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from agent_identity.api.v1alpha1 import Caller
+from agent_identity.api.rules import Caller
 from agent_identity.core.checks import Standing, judge
 from agent_identity.core.identity import AgentClass, Identity, parse_class, parse_identity
 from agent_identity.reconcile.decide import decide

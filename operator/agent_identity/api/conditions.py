@@ -4,19 +4,12 @@ The README's tables are generated from these. A reason is a promise: alerts and 
 """
 
 from enum import StrEnum
-from typing import Self
+
+from agent_identity.api.described import Described
 
 
-class ConditionType(StrEnum):
+class ConditionType(Described):
     """What a condition tells about. Members carry what the README says of them."""
-
-    about: str
-
-    def __new__(cls, value: str, about: str) -> Self:
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.about = about
-        return member
 
     READY = "Ready", "Everything that the spec asks for is in place, for this generation."
     RECONCILING = "Reconciling", "Work goes on or is waited for; True only while Ready is not."
@@ -28,16 +21,8 @@ class ConditionType(StrEnum):
     MESH = "MeshReady", "On a class: the mesh's CRDs are installed. Absent with mesh type None."
 
 
-class Reason(StrEnum):
-    """Why a condition is what it is, and what to do."""
-
-    action: str
-
-    def __new__(cls, value: str, action: str) -> Self:
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.action = action
-        return member
+class Reason(Described):
+    """Why a condition is what it is; `about` says what to do."""
 
     # In force.
     IN_PLACE = "InPlace", "Nothing."

@@ -26,7 +26,7 @@ def readme_tables() -> dict[str, str]:
             ("condition", "what it tells"), [(c.value, c.about) for c in conditions.ConditionType]
         ),
         "reasons": _table(
-            ("reason", "what to do"), [(r.value, r.action) for r in conditions.Reason]
+            ("reason", "what to do"), [(r.value, r.about) for r in conditions.Reason]
         ),
     }
 

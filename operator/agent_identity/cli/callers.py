@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent_identity.api.conditions import ConditionType
-from agent_identity.api.v1alpha1 import Rule
+from agent_identity.api.rules import Rule
 from agent_identity.cli.findings import shown_caller
 from agent_identity.cli.seen import Seen
 from agent_identity.core.facts import Facts

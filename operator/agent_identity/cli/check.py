@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent_identity.api.conditions import Reason
-from agent_identity.api.v1alpha1 import Caller
+from agent_identity.api.rules import Caller
 from agent_identity.cli.compare import Change, changes, immutable, told
 from agent_identity.cli.findings import Finding, Severity, finding, shown_caller
 from agent_identity.cli.manifests import Manifests
@@ -60,7 +60,7 @@ def _standing(new: Manifests, key: Key, unknown: Severity) -> Iterator[Finding]:
     facts, document = new.around.facts(key), new.identity(key)
     for problem in _problems(facts):
         path = _FIELDS.get(problem.reason) or _named_field(problem)
-        yield finding(Severity.ERROR, document, path, problem.message, problem.reason.action)
+        yield finding(Severity.ERROR, document, path, problem.message, problem.reason.about)
     for path, text, advice in _unknowns(new, facts):
         yield finding(unknown, document, path, text, advice)
     inbound = facts.identity.spec.inbound if facts.identity.spec else None

@@ -140,7 +140,7 @@ def _unwell(status: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 def _action(reason: str) -> str:
     """A newer operator may have reasons of its own."""
-    return next((r.action for r in Reason if r == reason), "")
+    return next((r.about for r in Reason if r == reason), "")
 
 
 def _pods(seen: Seen) -> tuple[str, ...] | None:
@@ -163,7 +163,7 @@ def _next(seen: Seen, decision: Decision, troubles: tuple[Told, ...]) -> Iterato
     facts = seen.facts
     problem = decision.verdict.problem if seen.class_known else None
     if problem:
-        yield f"{problem.reason}: {problem.reason.action}"
+        yield f"{problem.reason}: {problem.reason.about}"
     yield from (f"{t.reason}: {t.action}" for t in troubles if t.action and t.action != "Nothing.")
     if seen.pods is not None and not seen.pods and not problem:
         label = f"{IDENTITY_LABEL}: {facts.identity.key.name}"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from agent_identity.api.v1alpha1 import Caller
+from agent_identity.api.rules import Caller
 from agent_identity.cli.documents import Document, Path, plain
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from agent_identity.api.v1alpha1 import Caller
+from agent_identity.api.rules import Caller
 from agent_identity.core.identity import AgentClass, Identity, Namespace
 from agent_identity.core.resource import Observed, Ref
 

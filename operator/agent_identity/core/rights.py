@@ -6,23 +6,15 @@ cries out at every narrowing is one that nobody reads.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Self
 
 from agent_identity.api import v1alpha1 as v
+from agent_identity.api.described import Described
+from agent_identity.api.rules import Rule
 from agent_identity.core.identity import AgentClass, Identity
 
 
-class RightKind(StrEnum):
+class RightKind(Described):
     """What a right is about. Members carry how it is told; {} takes the right's own fields."""
-
-    about: str
-
-    def __new__(cls, value: str, about: str) -> Self:
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.about = about
-        return member
 
     CLASS = "class", "class {subject}"
     NAMESPACES = "namespaces", "namespaces labelled {detail}"
@@ -204,7 +196,7 @@ def _open_to_all(source: str) -> Right:
     return Right(RightKind.INBOUND, ANYBODY, (_ANYTHING,) * 3, source)
 
 
-def _calls(rules: Iterable[v.Rule], namespace: str, source: str) -> Iterator[Right]:
+def _calls(rules: Iterable[Rule], namespace: str, source: str) -> Iterator[Right]:
     for rule in rules:
         for caller in rule.from_:
             who = f"{caller.kind} {caller.namespace or namespace}/{caller.name or '*'}"
@@ -212,7 +204,7 @@ def _calls(rules: Iterable[v.Rule], namespace: str, source: str) -> Iterator[Rig
                 yield Right(RightKind.INBOUND, who, what, f"{source}.{rule.name}")
 
 
-def _operations(rule: v.Rule) -> Iterator[tuple[str, str, str]]:
+def _operations(rule: Rule) -> Iterator[tuple[str, str, str]]:
     """gRPC is HTTP's POST to /service/method."""
     for port in rule.ports:
         if rule.http:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agent_identity.api.v1alpha1 import Caller, Rule
+from agent_identity.api.rules import Caller, Rule
 from agent_identity.core.checks import Standing, judge
 from agent_identity.core.facts import Cluster, Facts, ForeignPolicy, Rival
 from agent_identity.core.identity import (

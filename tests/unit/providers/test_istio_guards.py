@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent_identity.api.v1alpha1 import Caller, Rule
+from agent_identity.api.rules import Caller, Rule
 from agent_identity.providers.istio.desired import istio_rule
 
 RULE = Rule(name="r", from_=(Caller(kind="AgentIdentity", name="x"),), ports=(1,), protocol="TCP")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_identity.api.v1alpha1 import Caller
+from agent_identity.api.rules import Caller
 from agent_identity.core.checks import Standing
 from agent_identity.core.errors import Waiting
 from agent_identity.core.facts import Facts, ForeignPolicy

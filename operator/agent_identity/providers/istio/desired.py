@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agent_identity.api.conditions import ConditionType, Reason
-from agent_identity.api.v1alpha1 import Rule
+from agent_identity.api.rules import Rule
 from agent_identity.core.checks import Standing
 from agent_identity.core.errors import Invalid, Waiting
 from agent_identity.core.facts import Facts
