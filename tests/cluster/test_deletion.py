@@ -8,7 +8,8 @@ from kubernetes.dynamic import DynamicClient
 
 from testbed.bed import Bed
 from testbed.operator_process import OperatorProcess
-from testbed.tenant import Tenant, full_spec
+from testbed.ports import LOOPBACK, free_port
+from testbed.tenant import Tenant, class_manifest, full_spec
 from testbed.waiting import wait_until
 
 FORBIDDEN = 403
@@ -88,6 +89,22 @@ def test_deletion_ends_without_vault_and_what_is_owed_goes_later(
     )
     wait_until(lambda: not works(bed, agent, token), timeout=END_SECONDS, what="the token is dead")
     wait_until(lambda: not debts(agent), timeout=30, what="nothing is owed any more")
+
+
+def test_a_vault_that_was_never_reached_is_owed_nothing(tenant: Tenant, bed: Bed) -> None:
+    name = f"{tenant.class_name}-nowhere"
+    manifest = class_manifest(name, bed)
+    manifest["spec"]["vault"]["address"] = f"https://{LOOPBACK}:{free_port()}"
+    tenant.create(manifest)
+    tenant.wait_reason(name, "Unreachable", of="AgentIdentityClass")
+    tenant.identity("lost", **full_spec(), className=name)
+    wait_until(lambda: tenant.owned("lost"), timeout=30, what="it has what is no secret")
+    tenant.wait_reason("lost", "Unreachable")
+    tenant.delete("AgentIdentity", "lost")
+    tenant.wait_gone("AgentIdentity", "lost", timeout=END_SECONDS)
+    assert not [text for text in debts(tenant).values() if '"lost"' in text]
+    tenant.delete("AgentIdentityClass", name)
+    tenant.wait_gone("AgentIdentityClass", name, timeout=END_SECONDS)
 
 
 def debts(tenant: Tenant) -> dict[str, str]:

@@ -305,4 +305,15 @@ ENDS = (
             "tests/cluster/test_vault.py::test_a_token_that_the_api_server_still_believes_ends_too",
         ),
     ),
+    Mutant(
+        "unreached-vault-owed",
+        8,
+        "A Vault at which nothing was ever written is owed nothing, and holds no deletion up.",
+        "operator/agent_identity/providers/vault/backend.py",
+        "        if not (granted or agent_class.held):\n            return home, None\n",
+        "",
+        (
+            "tests/unit/engine/test_ending_guards.py::test_a_vault_that_was_never_reached_is_owed_nothing",
+        ),
+    ),
 )

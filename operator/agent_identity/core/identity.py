@@ -13,7 +13,7 @@ import pydantic
 
 from agent_identity.api import v1alpha1 as v
 from agent_identity.api.frozen import Frozen
-from agent_identity.core.resource import Key, canonical
+from agent_identity.core.resource import CLEANUP_FINALIZER, Key, canonical
 
 Body = Mapping[str, Any]
 T = TypeVar("T", bound=Frozen)
@@ -72,6 +72,11 @@ class AgentClass:
     @property
     def deleting(self) -> bool:
         return bool(self.meta.deleted)
+
+    @property
+    def held(self) -> bool:
+        """By our finalizer, which stands before anything is written at its Vault."""
+        return CLEANUP_FINALIZER in self.meta.finalizers
 
     @property
     def has_mesh(self) -> bool:

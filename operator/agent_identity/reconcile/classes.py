@@ -49,8 +49,7 @@ class ClassPipeline:
 
     async def _serve(self, room: ClassRoom, agent_class: AgentClass) -> Report:
         try:
-            held = CLEANUP_FINALIZER in agent_class.meta.finalizers
-            if not held and await room.reach(agent_class):
+            if not agent_class.held and await room.reach(agent_class):
                 await self._hold(agent_class)
             return await room.serve(agent_class, self._world.wants_vault)
         except Problem as problem:
@@ -91,7 +90,7 @@ class ClassPipeline:
         """A class with a Vault is held until its roles are gone: without it nobody could log in
         to take them away. One whose Vault was never reached has nothing there and may go."""
         current = self._world.classes.get(agent_class.name, agent_class)
-        if CLEANUP_FINALIZER not in current.meta.finalizers:
+        if not current.held:
             await self._set_finalizers(current, (*current.meta.finalizers, CLEANUP_FINALIZER))
 
     async def _set_finalizers(self, agent_class: AgentClass, finalizers: Sequence[str]) -> None:
@@ -113,7 +112,7 @@ class ClassPipeline:
         self._world.see_class(body, own=True)
 
     async def _end(self, agent_class: AgentClass) -> Problem | None:
-        if CLEANUP_FINALIZER not in agent_class.meta.finalizers:
+        if not agent_class.held:
             return None
         try:
             if agent_class.spec is None:

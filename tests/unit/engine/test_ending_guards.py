@@ -6,7 +6,7 @@ import time
 import pytest
 from test_memory_guards import DELETED, Json, told
 from test_order_guards import OPEN
-from test_wiring_guards import CLEANUP, HOME, NAMES, Operator
+from test_wiring_guards import CLEANUP, FULL, HOME, NAMES, Operator
 
 from agent_identity.api.conditions import Reason
 from agent_identity.core.errors import Failed
@@ -171,6 +171,20 @@ async def test_after_its_deadline_a_vault_that_was_never_seen_is_owed() -> None:
     await op.turn()
     assert gone(op)
     assert [(d["account"], d["home"]) for d in debts(op)] == [("agent", HOME)]
+
+
+@told
+async def test_a_vault_that_was_never_reached_is_owed_nothing() -> None:
+    op = Operator()
+    op.vault.broken[""] = DOWN
+    await op.serve()
+    op.identity(**FULL)
+    await op.turn()
+    assert "ServiceAccount" in op.there()
+    op.delete()
+    await op.turn()
+    assert gone(op)
+    assert debts(op) == []
 
 
 @told

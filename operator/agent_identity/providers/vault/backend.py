@@ -88,7 +88,8 @@ class VaultBackend:
 
     def _wanted_home(self, facts: Facts, *, granted: bool) -> tuple[str, Problem | None]:
         """Where the identity's role is to be, and why that can't be seen. A home that was listed
-        is known well enough to take a role away from it."""
+        is known well enough to take a role away from it; where a class was never held, there is
+        none."""
         agent_class = facts.agent_class
         if agent_class is None or agent_class.vault is None or facts.identity.vault is None:
             return "", None
@@ -96,6 +97,8 @@ class VaultBackend:
         trouble = self._troubles.get(agent_class.name)
         if home in self._homes:
             return home, trouble if granted else None
+        if not (granted or agent_class.held):
+            return home, None
         detail = f"the Vault of class {agent_class.name} has not been looked at yet"
         return home, trouble or Failed(Reason.BUSY, detail, retry_after=_SOON)
 
@@ -159,9 +162,9 @@ class VaultBackend:
             return sorted(self._homes)
         role = vault_role(self._cluster, owner.namespace, owner.name)
         homes = {name for name, home in self._homes.items() if role in home.roles}
-        vault = facts.agent_class.vault if facts.agent_class else None
-        if vault is not None and facts.identity.vault is not None:
-            homes.add(vault_home(vault))
+        agent_class, asked = facts.agent_class, facts.identity.vault
+        if asked and agent_class and agent_class.held and agent_class.vault:
+            homes.add(vault_home(agent_class.vault))
         return sorted(homes)
 
     def _account_of(self, ref: Ref) -> str:
