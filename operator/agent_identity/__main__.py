@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 
-from agent_identity.reconcile.lease import LeaseLost
 from agent_identity.replica import Replica
 from agent_identity.settings import SettingsError, read_settings
 from agent_identity.telemetry import log, set_up_logging
@@ -19,11 +18,7 @@ def main() -> None:
         raise SystemExit(2) from None
     set_up_logging(settings.log_level)
     log.info("agent-identity-operator starts for cluster %s", settings.cluster_name)
-    try:
-        asyncio.run(Replica(settings).run())
-    except LeaseLost as lost:
-        log.error("the Lease is lost, this process ends: %s", lost)
-        raise SystemExit(1) from None
+    asyncio.run(Replica(settings).run())
 
 
 if __name__ == "__main__":

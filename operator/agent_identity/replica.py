@@ -1,6 +1,7 @@
 """One replica: it waits for the Lease, then kopf and the engine run; and how it ends."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -168,14 +169,20 @@ class Replica:
                 await ended
 
     async def _keep(self) -> None:
-        """Ends only when this process may no longer write."""
+        """While this process may write. Another one leads afterwards, and whatever is under way
+        here would take time to stop: so the process ends on the spot."""
         keep = self._election.keep if self._election else asyncio.Event().wait
+        why = "a change came too late and was not sent"
         async with (
             _cancelled_at_the_end(self._fence.refused.wait()) as refused,
             _cancelled_at_the_end(keep()) as keeping,
         ):
-            await _first_of(keeping, refused)
-        raise LeaseLost("a change came too late and was not sent")
+            try:
+                await _first_of(keeping, refused)
+            except LeaseLost as lost:
+                why = str(lost)
+            log.error("the Lease is lost, this process ends: %s", why)
+            os._exit(1)
 
     async def _watch(self, engine: Engine, world: World) -> None:
         """kopf, once nothing that it sees can be decided on half of the facts."""
