@@ -14,7 +14,7 @@ from testbed.bed import Bed
 from testbed.control_plane import ControlPlane
 from testbed.kind_cluster import KindControlPlane, docker_problem
 from testbed.operator_process import OperatorProcess
-from testbed.tenant import RBAC, SHORT_PERIODS, Tenant, class_manifest
+from testbed.tenant import SHORT_PERIODS, Tenant, class_manifest, client_with_a_role
 
 _numbers = count(1)
 # Who gives the session's cluster. A bed that a test makes for itself is always the test bed's own.
@@ -46,14 +46,7 @@ def operator(bed: Bed) -> Iterator[OperatorProcess]:
 
 @pytest.fixture(scope="session")
 def client(bed: Bed) -> DynamicClient:
-    client = bed.control_plane.client()
-    client.resources.get(api_version=RBAC, kind="ClusterRole").create(
-        body={
-            "metadata": {"name": "ticket-reader"},
-            "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}],
-        }
-    )
-    return client
+    return client_with_a_role(bed)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from kubernetes.dynamic import DynamicClient
 
 from testbed.bed import Bed
 from testbed.operator_process import OperatorProcess
-from testbed.tenant import RBAC, SHORT_PERIODS, Tenant, class_manifest, full_spec
+from testbed.tenant import SHORT_PERIODS, Tenant, class_manifest, client_with_a_role, full_spec
 from testbed.waiting import wait_until
 
 MANY = 200
@@ -50,12 +50,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
 
 @pytest.fixture(scope="module")
 def client(bed: Bed) -> DynamicClient:
-    client = bed.control_plane.client()
-    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
-    client.resources.get(api_version=RBAC, kind="ClusterRole").create(
-        body={"metadata": {"name": "ticket-reader"}, "rules": rules}
-    )
-    return client
+    return client_with_a_role(bed)
 
 
 def started(bed: Bed, settings: dict[str, str]) -> Iterator[Pair]:
@@ -120,6 +115,10 @@ def is_ready(identity: Json) -> bool:
 
 def when(event: Json, stamp: str = "requestReceivedTimestamp") -> float:
     return datetime.fromisoformat(event[stamp]).timestamp()
+
+
+def told_to_end(operator: OperatorProcess) -> bool:
+    return any(x.get("message") == "told to end" for x in operator.log_lines())
 
 
 def led_since(operator: OperatorProcess) -> float:
@@ -258,7 +257,7 @@ def test_told_twice_it_ends_at_once(quick_pair: Pair, bed: Bed, team: Tenant) ->
         team.identity("agent", **full_spec())
         wait_until(lambda: creations(leader, team), timeout=30, what="it is at work")
         leader.terminate()
-        time.sleep(0.2)
+        wait_until(lambda: told_to_end(leader), timeout=5, what="it heeds the first signal")
         assert leader.alive
         leader.terminate()
         assert leader.wait_ended(1) == -signal.SIGTERM

@@ -13,7 +13,14 @@ from test_requests import OPERATOR, vault_changes
 
 from testbed.bed import Bed
 from testbed.operator_process import CHANGES, OperatorProcess
-from testbed.tenant import SHORT_PERIODS, Tenant, class_manifest, full_spec, identity_manifest
+from testbed.tenant import (
+    SHORT_PERIODS,
+    Tenant,
+    class_manifest,
+    client_with_a_role,
+    full_spec,
+    identity_manifest,
+)
 from testbed.waiting import wait_until
 
 PREVIOUS = Path(__file__).with_name("data") / "agent_identity_operator-0.1.0-py3-none-any.whl"
@@ -90,7 +97,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
 @pytest.fixture(scope="module")
 def stored(bed: Bed) -> Tenant:
     """Identities of every shape, as the previous operator left them."""
-    client = bed.control_plane.client()
+    client = client_with_a_role(bed)
     team = Tenant(bed, client, NAMESPACE, "stored")
     labels = {"agents": "allowed"}
     team.create(
@@ -98,14 +105,6 @@ def stored(bed: Bed) -> Tenant:
             "apiVersion": "v1",
             "kind": "Namespace",
             "metadata": {"name": NAMESPACE, "labels": labels},
-        }
-    )
-    team.create(
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRole",
-            "metadata": {"name": "ticket-reader"},
-            "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}],
         }
     )
     team.create(class_manifest("stored", bed))

@@ -12,7 +12,7 @@ from test_deletion import stopped
 
 from testbed.bed import Bed
 from testbed.operator_process import OperatorProcess
-from testbed.tenant import RBAC, Tenant, full_spec, identity_manifest
+from testbed.tenant import Tenant, client_with_a_role, full_spec, identity_manifest
 from testbed.waiting import wait_until
 
 HEAL_SECONDS = 30
@@ -37,12 +37,7 @@ def operator(bed: Bed) -> Iterator[OperatorProcess]:
 
 @pytest.fixture(scope="module")
 def client(bed: Bed) -> DynamicClient:
-    client = bed.control_plane.client()
-    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
-    client.resources.get(api_version=RBAC, kind="ClusterRole").create(
-        body={"metadata": {"name": "ticket-reader"}, "rules": rules}
-    )
-    return client
+    return client_with_a_role(bed)
 
 
 @pytest.fixture

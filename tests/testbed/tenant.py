@@ -82,6 +82,16 @@ def class_manifest(name: str, bed: Bed | None, **spec: Any) -> Manifest:
     }
 
 
+def client_with_a_role(bed: Bed) -> DynamicClient:
+    """The administrator's client, once there is the ClusterRole that `class_manifest` lists."""
+    client = bed.control_plane.client()
+    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
+    client.resources.get(api_version=RBAC, kind="ClusterRole").create(
+        body={"metadata": {"name": "ticket-reader"}, "rules": rules}
+    )
+    return client
+
+
 def identity_manifest(namespace: str, name: str, **spec: Any) -> Manifest:
     """An identity; spec fields in camelCase as keyword arguments."""
     return {
