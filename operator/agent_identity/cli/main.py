@@ -130,7 +130,8 @@ examples:
   kubectl agentid explain agents/planner
   agent-identity explain agents/planner --context prod --output json
 
-Reads what you may read, and says what you may not: the rights of `view` are enough.
+Reads what you may read, and says what you may not. `view` in the namespace has the identity and its
+account; its class, its bindings and Istio's policies each need `get`.
 """,
         _of_explain,
         run_explain,
