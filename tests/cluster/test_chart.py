@@ -31,7 +31,7 @@ from testbed.waiting import wait_until
 DATA = Path(__file__).with_name("data")
 PREVIOUS_CHART = DATA / "agent-identity-0.1.0.tgz"
 QUICKSTART = REPOSITORY / "examples" / "quickstart"
-EXAMPLE_VALUES = REPOSITORY / "examples" / "install" / "values.yaml"
+EXAMPLE_VALUES = CHART / "values-prod.yaml"
 EXAMPLE_ADDRESS = "https://vault.example:8200"
 OURS = "agentidentity.dev/v1alpha1/AgentIdentityClass"
 CRDS = ("agentidentities.agentidentity.dev", "agentidentityclasses.agentidentity.dev")
