@@ -8,7 +8,7 @@ from agent_identity.cli.findings import Finding, Severity, finding
 from agent_identity.cli.manifests import Manifests
 from agent_identity.cli.surroundings import is_granted
 from agent_identity.core.identity import AgentClass
-from agent_identity.core.resource import Key
+from agent_identity.core.resource import Key, Subject
 from agent_identity.core.rights import Right, class_ceilings, gained, identity_rights
 
 
@@ -55,8 +55,9 @@ def _rights(among: Manifests, key: Key) -> frozenset[Right]:
 def _spot(new: Manifests, key: Key, right: Right) -> str:
     """The field that gives the right: of the identity, or of its class."""
     field, _, class_name = right.source.partition(" of class ")
-    if class_name and ("AgentIdentityClass", Key("", class_name)) in new.documents:
-        document = new.documents["AgentIdentityClass", Key("", class_name)]
+    of_class = "AgentIdentityClass", Key("", class_name, Subject.CLASS)
+    if class_name and of_class in new.documents:
+        document = new.documents[of_class]
     else:
         document = new.identity(key)
     return document.where(tuple(field.split(".")))

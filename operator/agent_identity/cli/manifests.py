@@ -9,9 +9,11 @@ from agent_identity.cli.findings import Finding, Severity, title
 from agent_identity.cli.shape import shape_findings
 from agent_identity.cli.surroundings import Surroundings, assume_accounts, surroundings
 from agent_identity.core.facts import Cluster
-from agent_identity.core.resource import Key
+from agent_identity.core.resource import Key, Subject
 
 Name = tuple[str, Key]
+
+_SUBJECTS = {subject.value: subject for subject in Subject}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ def _name(document: Document) -> Name | None:
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
         return None
     if document.kind != "AgentIdentity":
-        return document.kind, Key("", metadata["name"])
+        return document.kind, Key(
+            "", metadata["name"], _SUBJECTS.get(document.kind, Subject.IDENTITY)
+        )
     return document.kind, Key(str(metadata["namespace"]), metadata["name"])
 
 

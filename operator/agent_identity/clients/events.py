@@ -43,7 +43,7 @@ class EventWriter:
         suffix = "".join(random.choices(string.ascii_lowercase + string.digits, k=10))
         regarding = {
             "apiVersion": f"{GROUP}/{VERSION}",
-            "kind": "AgentIdentity" if key.namespace else "AgentIdentityClass",
+            "kind": key.subject.value,
             "name": key.name,
             "uid": subject.meta.uid,
             **({"namespace": key.namespace} if key.namespace else {}),

@@ -13,7 +13,7 @@ import pydantic
 
 from agent_identity.api import v1alpha1 as v
 from agent_identity.api.frozen import Frozen
-from agent_identity.core.resource import CLEANUP_FINALIZER, Key, canonical
+from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Subject, canonical
 
 Body = Mapping[str, Any]
 T = TypeVar("T", bound=Frozen)
@@ -98,10 +98,10 @@ class Namespace:
     version: int = 0
 
 
-def _meta(body: Body) -> Meta:
+def _meta(body: Body, subject: Subject) -> Meta:
     metadata = body["metadata"]
     return Meta(
-        key=Key(metadata.get("namespace", ""), metadata["name"]),
+        key=Key(metadata.get("namespace", ""), metadata["name"], subject),
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
         generation=metadata.get("generation", 0),
@@ -133,7 +133,7 @@ def _at(value: object, *path: str) -> object:
 def parse_identity(body: Body, known: Identity | None = None) -> Identity:
     """An AgentIdentity from the API server's object; never raises for what is in the spec. known:
     as it was parsed before; one generation has one spec, which need not be parsed again."""
-    meta = _meta(body)
+    meta = _meta(body, Subject.IDENTITY)
     raw = body.get("spec")
     if known and (known.meta.uid, known.meta.generation) == (meta.uid, meta.generation):
         spec, problem = known.spec, known.problem
@@ -153,7 +153,8 @@ def parse_identity(body: Body, known: Identity | None = None) -> Identity:
 def parse_class(body: Body) -> AgentClass:
     """An AgentIdentityClass from the API server's object; never raises for what is in the spec."""
     spec, problem = _parsed(v.AgentIdentityClassSpec, body.get("spec") or {})
-    return AgentClass(meta=_meta(body), spec=spec, problem=problem, status=body.get("status") or {})
+    meta = _meta(body, Subject.CLASS)
+    return AgentClass(meta=meta, spec=spec, problem=problem, status=body.get("status") or {})
 
 
 def parse_namespace(body: Body) -> Namespace:

@@ -43,12 +43,20 @@ MESH_KINDS = (Kind.PEER_AUTHENTICATION, Kind.AUTHORIZATION_POLICY)
 GRANTS = frozenset(kind for kind, stage in STAGES.items() if stage is Stage.GRANT)
 
 
+class Subject(StrEnum):
+    """Kinds of our own."""
+
+    IDENTITY = "AgentIdentity"
+    CLASS = "AgentIdentityClass"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Key:
     """One of our own objects; a class has no namespace."""
 
     namespace: str
     name: str
+    subject: Subject = Subject.IDENTITY
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name

@@ -24,7 +24,15 @@ from agent_identity.clients.kube import (
 from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
 from agent_identity.core.identity import Namespace, parse_namespace
 from agent_identity.core.observed import observe_object
-from agent_identity.core.resource import IDENTITY_LABEL, MESH_KINDS, Key, Kind, Observed, Ref
+from agent_identity.core.resource import (
+    IDENTITY_LABEL,
+    MESH_KINDS,
+    Key,
+    Kind,
+    Observed,
+    Ref,
+    Subject,
+)
 from agent_identity.reconcile.bindings import ClusterBinding, parse_cluster_binding
 from agent_identity.reconcile.classes import ClassPipeline
 from agent_identity.reconcile.debts import Ledger
@@ -47,6 +55,8 @@ _SILENT_SECONDS = 180.0
 _STUCK_SECONDS = 120.0
 _MEASURE_SECONDS = 10.0
 _FIRST_LOOK_SECONDS = 8.0
+# In logs and metrics.
+_LABELS = {Subject.IDENTITY: "identity", Subject.CLASS: "class"}
 
 
 class Informers:
@@ -277,7 +287,7 @@ class Engine:
         """One reconcile, and when to look again. Nothing that happens here ends a worker."""
         if self._queue.closed:
             return
-        kind = "identity" if key.namespace else "class"
+        kind = _LABELS[key.subject]
         CONTEXT.set({"kind": kind, "namespace": key.namespace, "name": key.name})
         started = time.monotonic()
         try:
@@ -294,7 +304,7 @@ class Engine:
         self._look_again(key, problem)
 
     async def _reconcile(self, key: Key) -> Problem | None:
-        if not key.namespace:
+        if key.subject is Subject.CLASS:
             agent_class = self._world.classes.get(key.name)
             return await self._classes.reconcile(agent_class) if agent_class else None
         facts = self._world.facts(key)
