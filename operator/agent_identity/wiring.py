@@ -13,6 +13,7 @@ from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.engine import Engine, Informers
 from agent_identity.reconcile.execute import Executor
 from agent_identity.reconcile.fresh import FreshReads
+from agent_identity.reconcile.own import OwnWriter
 from agent_identity.reconcile.pipeline import Pipeline, Tools
 from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.revoke import Revoker
@@ -37,7 +38,8 @@ def build_engine(
     rooms = _rooms(settings, world, informers, outside, patience)
     events = EventWriter(kube, instance=settings.instance)
     executor = _executor(kube, world, informers, rooms)
-    tools = Tools(world, kube, executor, rooms.rooms, events, FreshReads(kube))
+    own = OwnWriter(kube, world, events)
+    tools = Tools(world, kube, executor, rooms.rooms, events, FreshReads(kube), own)
 
     def wake_creditors(home: str) -> None:
         for agent_class in world.classes_at(home):

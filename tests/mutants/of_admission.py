@@ -492,12 +492,12 @@ MATRIX = (
         "a13-forged-status-believed",
         12,
         "A status that says Ready for this generation is not believed.",
-        "operator/agent_identity/reconcile/pipeline.py",
-        "if canonical(identity.status) == canonical(status):",
-        "if canonical(identity.status) == canonical(status) or any(\n"
+        "operator/agent_identity/reconcile/own.py",
+        "if canonical(subject.status) == canonical(status):",
+        "if canonical(subject.status) == canonical(status) or any(\n"
         '            (c["type"], c["status"]) == ("Ready", "True")\n'
-        '            and c["observedGeneration"] == identity.meta.generation\n'
-        '            for c in identity.status.get("conditions", ())\n'
+        '            and c["observedGeneration"] == subject.meta.generation\n'
+        '            for c in subject.status.get("conditions", ())\n'
         "        ):",
         (f"{ATTACKS}::test_a13_nothing_is_decided_by_a_status",),
     ),

@@ -212,9 +212,9 @@ ENDS = (
         "let-go-of-any-version",
         8,
         "Our finalizer is taken off the version that was seen, so that others' stay.",
-        REVOKE,
-        '"resourceVersion": version, "finalizers": rest',
-        '"finalizers": rest',
+        "operator/agent_identity/reconcile/own.py",
+        '            "resourceVersion": subject.meta.resource_version,\n',
+        "",
         (f"{ENDING}::test_others_finalizers_stay",),
     ),
     Mutant(

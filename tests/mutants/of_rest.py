@@ -4,6 +4,7 @@ from mutants.model import Mutant
 
 LIMITS = "operator/agent_identity/clients/limits.py"
 EXECUTE = "operator/agent_identity/reconcile/execute.py"
+OWN = "operator/agent_identity/reconcile/own.py"
 PIPELINE = "operator/agent_identity/reconcile/pipeline.py"
 STATUS = "operator/agent_identity/core/status.py"
 MESH = "operator/agent_identity/core/mesh.py"
@@ -125,18 +126,9 @@ REST_AND_HONESTY = (
     Mutant(
         "status-written-each-time",
         11,
-        "A status that says the same is not written.",
-        PIPELINE,
-        "if canonical(identity.status) == canonical(status):",
-        "if False:",
-        (f"{REST}::test_at_rest_nothing_is_written",),
-    ),
-    Mutant(
-        "class-status-written-each-time",
-        11,
-        "A class's status that says the same is not written.",
-        "operator/agent_identity/reconcile/classes.py",
-        "if canonical(agent_class.status) == canonical(status):",
+        "A status that says the same is not written, be it an identity's or a class's.",
+        OWN,
+        "if canonical(subject.status) == canonical(status):",
         "if False:",
         (f"{REST}::test_at_rest_nothing_is_written",),
     ),

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from agent_identity.api import grants as g
 from agent_identity.api import v1alpha1 as v
 from agent_identity.api.fields import rule
 
@@ -44,6 +45,15 @@ _IDENTITY_COLUMNS = [
     _column("Reason", "string", f"{_READY}.reason", "Why"),
     _column("SPIFFE ID", "string", ".status.spiffeID", "Who the agent is"),
     _column("Class", "string", ".spec.className", "Whose ceilings apply"),
+    _column("Age", "date", ".metadata.creationTimestamp", "Since when it exists"),
+    _column("Message", "string", f"{_READY}.message", "Why, in words", priority=1),
+]
+_GRANT_COLUMNS = [
+    _column("Ready", "string", f"{_READY}.status", "Whether the policy is in place"),
+    _column("Reason", "string", f"{_READY}.reason", "Why"),
+    _column("Enforcement", "string", ".spec.enforcement", "Enforce, or Shadow"),
+    _column("Callers", "integer", ".status.callerCount", "How many are let in"),
+    _column("Missing", "integer", ".status.missingCount", "How many agents are named, and not in"),
     _column("Age", "date", ".metadata.creationTimestamp", "Since when it exists"),
     _column("Message", "string", f"{_READY}.message", "Why, in words", priority=1),
 ]
@@ -155,4 +165,11 @@ def custom_resource_definitions() -> dict[str, Schema]:
         rules=_NAME_RULES,
         columns=_CLASS_COLUMNS,
     )
-    return {f"{c['metadata']['name']}.yaml": c for c in (identity, agent_class)}
+    grant = _manifest(
+        _names("AgentAccessGrant", "agentaccessgrants", "aag", "agentgrant"),
+        "Namespaced",
+        (g.AgentAccessGrantSpec, g.AgentAccessGrantStatus),
+        rules=_NAME_RULES,
+        columns=_GRANT_COLUMNS,
+    )
+    return {f"{c['metadata']['name']}.yaml": c for c in (identity, agent_class, grant)}

@@ -1,4 +1,4 @@
-"""The rule, which is the same wherever it stands: who may call, and what.
+"""The rule, which is the same wherever it stands: who may call, and what; and who asks to.
 
 Fields that narrow a right are required, as everywhere in the kinds.
 """
@@ -94,3 +94,16 @@ class Rule(Frozen):
     """Exactly with protocol HTTP."""
     grpc: Grpc | None = None
     """Exactly with protocol GRPC."""
+
+
+class Outbound(Frozen):
+    """What an agent asks of one AgentAccessGrant. It gets what both say, and no more."""
+
+    namespace: f.DnsLabel
+    """The grant's namespace."""
+    grant: f.DnsLabel
+    """The grant's name."""
+    rules: Annotated[
+        tuple[f.DnsLabel, ...], Field(min_length=1, max_length=32, json_schema_extra=f.as_set())
+    ]
+    """Names of the grant's rules that this agent means to use."""

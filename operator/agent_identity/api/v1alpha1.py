@@ -12,7 +12,7 @@ from pydantic import Field
 
 from agent_identity.api import fields as f
 from agent_identity.api.frozen import Frozen, Law
-from agent_identity.api.rules import Rule
+from agent_identity.api.rules import Outbound, Rule
 
 GROUP = "agentidentity.dev"
 VERSION = "v1alpha1"
@@ -91,6 +91,11 @@ class AgentIdentitySpec(Frozen):
     """The account that the agent's pods run as. The operator makes it; it never adopts one."""
     inbound: Inbound | None = None
     """Who may call this agent. Left out: enforced, and nobody may."""
+    outbound: Annotated[
+        tuple[Outbound, ...] | None,
+        Field(max_length=64, json_schema_extra=f.map_by("namespace", "grant")),
+    ] = None
+    """What this agent asks to call: it gets what a grant gives as well. Left out: nothing."""
     rbac: RbacSpec | None = None
     """Kubernetes rights. Left out: none."""
     vault: VaultSpec | None = None

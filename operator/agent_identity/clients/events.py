@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from agent_identity.api.v1alpha1 import GROUP, VERSION
 from agent_identity.clients.kube import EVENTS, Kube
 from agent_identity.core.errors import Failed
-from agent_identity.core.identity import AgentClass, Identity
+from agent_identity.core.identity import Ours
 from agent_identity.core.resource import MANAGER
 from agent_identity.telemetry import log
 
@@ -25,9 +25,7 @@ class EventWriter:
         self._instance = instance
         self._waiting: asyncio.Queue[tuple[str, dict[str, object]]] = asyncio.Queue(_WAITING)
 
-    def tell(
-        self, subject: Identity | AgentClass, reason: str, note: str, *, warning: bool
-    ) -> None:
+    def tell(self, subject: Ours, reason: str, note: str, *, warning: bool) -> None:
         """Note an event; dropped when too many wait."""
         namespace = subject.meta.key.namespace or "default"
         body = self._event(subject, reason, note, "Warning" if warning else "Normal")
@@ -36,9 +34,7 @@ class EventWriter:
         except asyncio.QueueFull:
             log.warning("event dropped: %s %s", reason, note)
 
-    def _event(
-        self, subject: Identity | AgentClass, reason: str, note: str, kind: str
-    ) -> dict[str, object]:
+    def _event(self, subject: Ours, reason: str, note: str, kind: str) -> dict[str, object]:
         key = subject.meta.key
         suffix = "".join(random.choices(string.ascii_lowercase + string.digits, k=10))
         regarding = {

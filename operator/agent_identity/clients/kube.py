@@ -22,7 +22,7 @@ from agent_identity.clients.limits import TokenBucket
 from agent_identity.clients.token_file import TokenFile
 from agent_identity.core.errors import Failed
 from agent_identity.core.redact import redacted
-from agent_identity.core.resource import Kind
+from agent_identity.core.resource import Kind, Subject
 from agent_identity.telemetry import REQUESTS
 
 Json = dict[str, Any]
@@ -50,6 +50,7 @@ class Api:
 
 IDENTITIES = Api(f"/apis/{GROUP}/{VERSION}", "agentidentities")
 CLASSES = Api(f"/apis/{GROUP}/{VERSION}", "agentidentityclasses")
+OURS: Mapping[Subject, Api] = {Subject.IDENTITY: IDENTITIES, Subject.CLASS: CLASSES}
 NAMESPACES = Api("/api/v1", "namespaces")
 PODS = Api("/api/v1", "pods")
 CLUSTER_ROLE_BINDINGS = Api("/apis/rbac.authorization.k8s.io/v1", "clusterrolebindings")

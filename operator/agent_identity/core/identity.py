@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 
 import pydantic
 
+from agent_identity.api import grants as g
 from agent_identity.api import v1alpha1 as v
 from agent_identity.api.frozen import Frozen
+from agent_identity.api.rules import Rule
 from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Subject, canonical
 
 Body = Mapping[str, Any]
@@ -88,6 +90,31 @@ class AgentClass:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """An AgentAccessGrant. spec is None where it could not be parsed; then problem says why."""
+
+    meta: Meta
+    spec: g.AgentAccessGrantSpec | None
+    problem: str = ""
+    status: Body = field(default_factory=dict, compare=False, hash=False)
+
+    @property
+    def key(self) -> Key:
+        return self.meta.key
+
+    @property
+    def deleting(self) -> bool:
+        return bool(self.meta.deleted)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return (self.spec.rules or ()) if self.spec else ()
+
+
+Ours = Identity | AgentClass | Grant
+
+
+@dataclass(frozen=True, slots=True)
 class Namespace:
     """A namespace, as far as it decides anything."""
 
@@ -124,6 +151,14 @@ def _parsed(model: type[T], spec: object) -> tuple[T | None, str]:
         return None, _first_error(error)
 
 
+def _known_or_parsed(
+    model: type[T], spec: object, meta: Meta, known: Identity | Grant | None
+) -> tuple[Any, str]:
+    if known and (known.meta.uid, known.meta.generation) == (meta.uid, meta.generation):
+        return known.spec, known.problem
+    return _parsed(model, spec)
+
+
 def _at(value: object, *path: str) -> object:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
@@ -135,10 +170,7 @@ def parse_identity(body: Body, known: Identity | None = None) -> Identity:
     as it was parsed before; one generation has one spec, which need not be parsed again."""
     meta = _meta(body, Subject.IDENTITY)
     raw = body.get("spec")
-    if known and (known.meta.uid, known.meta.generation) == (meta.uid, meta.generation):
-        spec, problem = known.spec, known.problem
-    else:
-        spec, problem = _parsed(v.AgentIdentitySpec, raw)
+    spec, problem = _known_or_parsed(v.AgentIdentitySpec, raw, meta, known)
     asked = _at(raw, "serviceAccount", "name")
     return Identity(
         meta=meta,
@@ -157,6 +189,14 @@ def parse_class(body: Body) -> AgentClass:
     return AgentClass(meta=meta, spec=spec, problem=problem, status=body.get("status") or {})
 
 
+def parse_grant(body: Body, known: Grant | None = None) -> Grant:
+    """An AgentAccessGrant from the API server's object; never raises for what is in the spec.
+    known: see `parse_identity`."""
+    meta = _meta(body, Subject.GRANT)
+    spec, problem = _known_or_parsed(g.AgentAccessGrantSpec, body.get("spec"), meta, known)
+    return Grant(meta=meta, spec=spec, problem=problem, status=body.get("status") or {})
+
+
 def parse_namespace(body: Body) -> Namespace:
     """A namespace from the API server's object."""
     metadata = body["metadata"]
@@ -169,7 +209,7 @@ def parse_namespace(body: Body) -> Namespace:
     )
 
 
-def means_the_same(one: Identity | AgentClass, other: Identity | AgentClass, *, own: bool) -> bool:
+def means_the_same(one: Ours, other: Ours, *, own: bool) -> bool:
     """Whether nothing differs that a decision or a status rests on (all but the version). own:
     finalizers and status are as we wrote them ourselves."""
     left, right = one.meta, other.meta

@@ -5,7 +5,7 @@
 
 from agent_identity.api.v1alpha1 import AgentIdentityClassSpec, ClassVault
 from agent_identity.core.identity import Identity
-from agent_identity.core.resource import MESH_KINDS, Kind, Ref
+from agent_identity.core.resource import MESH_KINDS, Key, Kind, Ref, Subject
 
 
 def account_ref(identity: Identity) -> Ref:
@@ -15,6 +15,12 @@ def account_ref(identity: Identity) -> Ref:
 def policy_name(identity_name: str) -> str:
     """Of an identity's PeerAuthentication and AuthorizationPolicy."""
     return f"{_POLICY_PREFIX}{identity_name}"
+
+
+def grant_policy_name(grant_name: str, part: str = "") -> str:
+    """Of a grant's AuthorizationPolicy; part: which one, where it takes more than one. A dot can't
+    stand in a grant's name."""
+    return f"{_GRANT_PREFIX}{grant_name}" + (f".{part}" if part else "")
 
 
 def binding_name(identity_name: str, cluster_role: str) -> str:
@@ -70,6 +76,20 @@ def owned_refs(identity: Identity, ceiling: AgentIdentityClassSpec) -> tuple[Ref
     return tuple(r for r in derived_refs(identity) if mesh or r.kind not in MESH_KINDS)
 
 
+def grant_named_by(ref: Ref) -> str:
+    """The grant whose derived name an object has; empty for a name that is no grant's."""
+    if ref.kind != Kind.AUTHORIZATION_POLICY or not ref.name.startswith(_GRANT_PREFIX):
+        return ""
+    return ref.name.removeprefix(_GRANT_PREFIX).partition(".")[0]
+
+
+def owner_named_by(ref: Ref) -> Key:
+    """Whose derived name an object has; of no name where it is nobody's."""
+    if name := grant_named_by(ref):
+        return Key(ref.namespace, name, Subject.GRANT)
+    return Key(ref.namespace, identity_named_by(ref))
+
+
 def identity_named_by(ref: Ref) -> str:
     """The identity whose derived name an object has; empty for an account, whose name is chosen,
     and for a name that is no identity's."""
@@ -82,3 +102,4 @@ def identity_named_by(ref: Ref) -> str:
 
 
 _POLICY_PREFIX = "agentidentity-"
+_GRANT_PREFIX = "agentaccessgrant-"

@@ -6,6 +6,7 @@ from typing import Any
 from agent_identity.core.bindings import bound_accounts
 from agent_identity.core.ownership import controller_uid
 from agent_identity.core.resource import (
+    GRANT_LABEL,
     IDENTITY_LABEL,
     MANAGED_BY,
     MANAGER,
@@ -32,6 +33,7 @@ def observe_object(kind: Kind, body: Mapping[str, Any]) -> Observed:
         created=metadata.get("creationTimestamp") or "",
         labelled=labelled,
         identity=labels.get(IDENTITY_LABEL, ""),
+        grant=labels.get(GRANT_LABEL, ""),
         owner_uid=owner,
         retired=labels.get(RETIRED_LABEL) == "true",
         deleting=bool(metadata.get("deletionTimestamp")),

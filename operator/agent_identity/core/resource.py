@@ -48,6 +48,7 @@ class Subject(StrEnum):
 
     IDENTITY = "AgentIdentity"
     CLASS = "AgentIdentityClass"
+    GRANT = "AgentAccessGrant"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,8 +95,8 @@ class Resource:
 class Observed:
     """One object as last seen, without its body. digest: of all that we write of such an object.
 
-    identity: the one that its label names. owner_uid: of the AgentIdentity that controls it.
-    retired: a policy that outlives its identity. policy: of mesh policies only.
+    identity, grant: the one that its label names. owner_uid: of that one of ours that controls it.
+    retired: a policy that outlives its owner. policy: of mesh policies only.
     names: accounts that a binding names which no identity controls.
     """
 
@@ -106,6 +107,7 @@ class Observed:
     created: str = ""
     labelled: bool = False
     identity: str = ""
+    grant: str = ""
     owner_uid: str = ""
     retired: bool = False
     deleting: bool = False
@@ -118,8 +120,15 @@ class Observed:
         return self.labelled and bool(uid) and self.owner_uid == uid
 
     @property
+    def marked_for(self) -> Key:
+        """Whose its labels say that it is, which alone proves nothing; of no name for nobody's."""
+        if self.grant:
+            return Key(self.ref.namespace, self.grant, Subject.GRANT)
+        return Key(self.ref.namespace, self.identity)
+
+    @property
     def is_retired_policy(self) -> bool:
-        """Left standing by us when its identity went, because pods ran on. Allows nothing."""
+        """Left standing by us when its owner went, so that its pods stay shut. Allows nothing."""
         mesh = self.ref.kind in MESH_KINDS
         return self.labelled and self.retired and not self.owner_uid and mesh
 
@@ -162,6 +171,7 @@ def is_our_label(key: str) -> bool:
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "agent-identity-operator"
 IDENTITY_LABEL = f"{GROUP}/identity"
+GRANT_LABEL = f"{GROUP}/grant"
 RETIRED_LABEL = f"{GROUP}/retired"
 CLEANUP_FINALIZER = f"{GROUP}/cleanup"
 _SERVERS = frozenset({"metadata", "status", "apiVersion", "kind"})

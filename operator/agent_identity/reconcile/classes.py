@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from agent_identity.api.conditions import ConditionType, Reason
-from agent_identity.clients.kube import CLASSES, ApiError
-from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
+from agent_identity.clients.kube import ApiError
+from agent_identity.core.errors import Invalid, Problem, Waiting
 from agent_identity.core.identity import AgentClass
 from agent_identity.core.names import vault_home
-from agent_identity.core.resource import CLEANUP_FINALIZER, canonical
-from agent_identity.core.status import Report, Status, class_status, overall
+from agent_identity.core.resource import CLEANUP_FINALIZER
+from agent_identity.core.status import Report, class_status, overall
 from agent_identity.providers.contract import ClassRoom
 from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.pipeline import Tools
@@ -23,8 +23,7 @@ class ClassPipeline:
         self, tools: Tools, rooms: Sequence[ClassRoom], ledger: Ledger, *, enqueue: Enqueue
     ) -> None:
         self._world = tools.world
-        self._kube = tools.kube
-        self._events = tools.events
+        self._own = tools.own
         self._rooms = rooms
         self._ledger = ledger
         self._enqueue = enqueue
@@ -40,7 +39,7 @@ class ClassPipeline:
         if busy := next((r.problem for r in reports if _is_busy(r)), None):
             return busy
         unpaid = await self._pay(agent_class, reports)
-        await self._write_status(agent_class, class_status(agent_class, reports, now()))
+        await self._own.write_status(agent_class, class_status(agent_class, reports, now()))
         self._wake(agent_class, reports)
         return overall(reports) or unpaid
 
@@ -83,7 +82,7 @@ class ClassPipeline:
 
     async def _refuse(self, agent_class: AgentClass) -> Problem:
         problem = Invalid(Reason.INVALID_SPEC, agent_class.problem)
-        await self._write_status(agent_class, class_status(agent_class, [], now(), problem))
+        await self._own.write_status(agent_class, class_status(agent_class, [], now(), problem))
         return problem
 
     async def _hold(self, agent_class: AgentClass) -> None:
@@ -94,22 +93,11 @@ class ClassPipeline:
             await self._set_finalizers(current, (*current.meta.finalizers, CLEANUP_FINALIZER))
 
     async def _set_finalizers(self, agent_class: AgentClass, finalizers: Sequence[str]) -> None:
-        metadata = {
-            "uid": agent_class.meta.uid,
-            "resourceVersion": agent_class.meta.resource_version,
-            "finalizers": list(finalizers),
-        }
         try:
-            body = await self._kube.patch(
-                CLASSES.path(name=agent_class.name), {"metadata": metadata}
-            )
+            await self._own.set_finalizers(agent_class, finalizers)
         except ApiError as error:
-            if error.conflict:
-                raise Failed(Reason.BUSY, "changed meanwhile", retry_after=0.1) from error
             if not error.absent:
                 raise
-            return
-        self._world.see_class(body, own=True)
 
     async def _end(self, agent_class: AgentClass) -> Problem | None:
         if not agent_class.held:
@@ -121,7 +109,7 @@ class ClassPipeline:
         except Problem as problem:
             report = [Report(r.condition, problem=problem) for r in self._asked(agent_class)]
             status = class_status(agent_class, report, now(), problem)
-            await self._write_status(agent_class, status)
+            await self._own.write_status(agent_class, status)
             return problem
         rest = [f for f in agent_class.meta.finalizers if f != CLEANUP_FINALIZER]
         current = self._world.classes.get(agent_class.name, agent_class)
@@ -134,24 +122,6 @@ class ClassPipeline:
             raise unpaid
         for room in self._asked(agent_class):
             await room.leave(agent_class, self._world.wants_vault)
-
-    async def _write_status(self, agent_class: AgentClass, status: Status) -> None:
-        if canonical(agent_class.status) == canonical(status):
-            return
-        ready = next(c for c in status["conditions"] if c["type"] == ConditionType.READY)
-        if ready["status"] == "False":
-            self._events.tell(agent_class, ready["reason"], ready["message"], warning=True)
-        gone = {k: None for k in agent_class.status if k not in status}
-        body = {"metadata": {"uid": agent_class.meta.uid}, "status": {**gone, **status}}
-        try:
-            answer = await self._kube.patch(
-                CLASSES.path(name=agent_class.name, subresource="status"), body
-            )
-        except ApiError as error:
-            if not (error.absent or error.conflict):
-                raise
-            return
-        self._world.see_class(answer, own=True)
 
 
 def _is_busy(report: Report) -> bool:

@@ -7,18 +7,19 @@ from typing import Any
 
 from agent_identity.api.conditions import EventReason, Reason
 from agent_identity.clients.events import EventWriter
-from agent_identity.clients.kube import CLASSES, IDENTITIES, NAMESPACES, ApiError, Kube
+from agent_identity.clients.kube import CLASSES, NAMESPACES, ApiError, Kube
 from agent_identity.core.checks import Standing
 from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.facts import Facts
-from agent_identity.core.identity import Identity, parse_namespace
+from agent_identity.core.identity import parse_namespace
 from agent_identity.core.plan import Action, Verb
-from agent_identity.core.resource import CLEANUP_FINALIZER, Key, canonical
+from agent_identity.core.resource import CLEANUP_FINALIZER, Key
 from agent_identity.core.status import Report, Status, identity_status
 from agent_identity.providers.contract import Provider
 from agent_identity.reconcile.decide import Decision, decide, plan, rooms_by_kind
 from agent_identity.reconcile.execute import Executor, Outcome
 from agent_identity.reconcile.fresh import FreshReads
+from agent_identity.reconcile.own import OwnWriter, own_path, was_ready
 from agent_identity.reconcile.world import World
 from agent_identity.telemetry import REPAIRED, log, now
 
@@ -35,6 +36,7 @@ class Tools:
     rooms: Sequence[Provider]
     events: EventWriter
     fresh: FreshReads
+    own: OwnWriter
 
 
 class Pipeline:
@@ -97,16 +99,16 @@ class Pipeline:
         try:
             await self._read_surroundings(facts)
             if self._lacks_finalizer(facts, decision):
-                body = await self._add_finalizer(identity)
+                finalizers = [*identity.meta.finalizers, CLEANUP_FINALIZER]
+                await self._tools.own.set_finalizers(identity, finalizers)
             else:
-                body = await self._tools.kube.get(_path(identity))
+                body = await self._tools.kube.get(own_path(identity))
+                self._world.see_identity(body, own=True)
         except ApiError as error:
-            if error.absent:
-                self._world.lose_identity(identity.key, identity.meta.uid)
-            if error.absent or error.conflict:
-                return None
-            raise
-        self._world.see_identity(body, own=True)
+            if not error.absent:
+                raise
+            self._world.lose_identity(identity.key, identity.meta.uid)
+            return None
         fresh = self._world.facts(identity.key)
         if fresh is None or fresh.identity.deleting:
             return None
@@ -129,15 +131,6 @@ class Pipeline:
         else:
             self._world.see_class(body)
 
-    async def _add_finalizer(self, identity: Identity) -> Mapping[str, object]:
-        """Its answer is a fresh read too; another's change since then makes it fail."""
-        metadata = {
-            "uid": identity.meta.uid,
-            "resourceVersion": identity.meta.resource_version,
-            "finalizers": [*identity.meta.finalizers, CLEANUP_FINALIZER],
-        }
-        return await self._tools.kube.patch(_path(identity), {"metadata": metadata})
-
     # --- telling
 
     def _tell_repairs(self, facts: Facts, outcome: Outcome) -> None:
@@ -147,7 +140,7 @@ class Pipeline:
         mark = hash((identity.meta.generation, identity.class_name, agent_class, _callers(facts)))
         settled = self._settled.get(identity.meta.uid)
         repaired = [a for a in outcome.done if a.gives or a.verb is Verb.RELEASE]
-        known = settled == mark or (settled is None and _was_ready(identity))
+        known = settled == mark or (settled is None and was_ready(identity))
         if repaired and known:
             self._tools.events.tell(
                 identity, EventReason.REPAIRED, _what_was_repaired(repaired), warning=True
@@ -161,7 +154,7 @@ class Pipeline:
         self, facts: Facts, decision: Decision, problems: Mapping[str, Problem]
     ) -> Problem | None:
         status = self._status(facts, decision, problems)
-        await self.write_status(facts.identity, status)
+        await self._tools.own.write_status(facts.identity, status)
         told = [p for p in (*problems.values(), decision.verdict.problem) if p]
         # What failed is tried again whatever the verdict: a withdrawal may be among it.
         return min(told, key=_patience, default=None)
@@ -180,22 +173,6 @@ class Pipeline:
                 fields |= room.status_fields(facts) if room.room not in problems else {}
         return identity_status(facts.identity, reports, fields, now(), verdict.problem)
 
-    async def write_status(self, identity: Identity, status: Status) -> None:
-        """One write, and only where something differs."""
-        if canonical(identity.status) == canonical(status):
-            return
-        _tell_turn(self._tools.events, identity, status)
-        # A merge patch keeps what it does not name.
-        gone = {k: None for k in identity.status if k not in status}
-        body = {"metadata": {"uid": identity.meta.uid}, "status": {**gone, **status}}
-        try:
-            answer = await self._tools.kube.patch(_path(identity, "status"), body)
-        except ApiError as error:
-            if not (error.absent or error.conflict):
-                raise
-            return
-        self._world.see_identity(answer, own=True)
-
     def forget(self, key: Key, uid: str) -> None:
         """An identity is gone."""
         self._settled.pop(uid, None)
@@ -206,35 +183,8 @@ def _patience(problem: Problem) -> int:
     return next(n for n, k in enumerate((Failed, Waiting, Problem)) if isinstance(problem, k))
 
 
-def _path(identity: Identity, subresource: str = "") -> str:
-    return IDENTITIES.path(identity.key.namespace, identity.key.name, subresource)
-
-
 def _callers(facts: Facts) -> tuple[tuple[str, ...], ...]:
     return tuple(sorted((facts.callers or {}).values()))
-
-
-def _ready(status: Mapping[str, object]) -> Mapping[str, object]:
-    rows = status.get("conditions")
-    found = [c for c in rows if c.get("type") == "Ready"] if isinstance(rows, list) else []
-    return found[0] if found else {}
-
-
-def _was_ready(identity: Identity) -> bool:
-    row = _ready(identity.status)
-    same = identity.status.get("observedGeneration") == identity.meta.generation
-    return same and row.get("status") == "True"
-
-
-def _tell_turn(events: EventWriter, identity: Identity, status: Status) -> None:
-    """An event when Ready turns, or its reason does; none for a new identity that is well."""
-    before, after = _ready(identity.status), _ready(status)
-    if (before.get("status"), before.get("reason")) == (after["status"], after["reason"]):
-        return
-    if after["status"] == "False":
-        events.tell(identity, str(after["reason"]), str(after["message"]), warning=True)
-    elif before:
-        events.tell(identity, EventReason.RECOVERED, "everything is in place again", warning=False)
 
 
 def _what_was_repaired(actions: Sequence[Action]) -> str:

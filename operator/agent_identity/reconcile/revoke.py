@@ -118,26 +118,20 @@ class Revoker:
         told = Waiting(Reason.DELETING, f"being taken away; {problem.message}")
         report = Report(ConditionType.SERVICE_ACCOUNT, problem=told)
         status = identity_status(facts.identity, [report], {}, now(), told)
-        await self._pipeline.write_status(facts.identity, status)
+        await self._tools.own.write_status(facts.identity, status)
         return problem
 
     async def _let_go(self, identity: Identity) -> None:
         key = identity.key
         rest = [f for f in identity.meta.finalizers if f != CLEANUP_FINALIZER]
-        version = self._tools.world.identities.get(key, identity).meta.resource_version
-        metadata = {"uid": identity.meta.uid, "resourceVersion": version, "finalizers": rest}
         try:
-            body = await self._tools.kube.patch(
-                IDENTITIES.path(key.namespace, key.name), {"metadata": metadata}
-            )
+            known = self._tools.world.identities.get(key)
+            same = known is not None and known.meta.uid == identity.meta.uid
+            await self._tools.own.set_finalizers(known if known and same else identity, rest)
         except ApiError as error:
-            if error.conflict:
-                raise Failed(Reason.BUSY, "changed meanwhile", retry_after=_SOON) from error
             if not error.absent:
                 raise
             rest = []
-        else:
-            self._tools.world.see_identity(body, own=True)
         if not rest:
             self._tools.world.lose_identity(key, identity.meta.uid)
             self._pipeline.forget(key, identity.meta.uid)

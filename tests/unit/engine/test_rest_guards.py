@@ -43,7 +43,7 @@ async def test_our_own_writes_make_nothing_due() -> None:
     await op.drain()
     facts = op.world.facts(Key("agents", "agent"))
     assert facts is not None
-    await op.pipeline.write_status(
+    await op.own.write_status(
         facts.identity, {"conditions": [{"type": "Ready", "status": "True", "reason": "x"}]}
     )
     assert op.touched("PATCH")

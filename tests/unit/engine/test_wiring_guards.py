@@ -19,6 +19,7 @@ from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.engine import Informers
 from agent_identity.reconcile.execute import Executor
 from agent_identity.reconcile.fresh import FreshReads
+from agent_identity.reconcile.own import OwnWriter
 from agent_identity.reconcile.pipeline import Pipeline, Tools
 from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.revoke import Revoker
@@ -98,7 +99,9 @@ class Operator:
         )
         self.executor = Executor(backend, rooms.backends)
         events = cast("Any", self.events)
-        tools = Tools(self.world, kube, self.executor, rooms.rooms, events, FreshReads(kube))
+        self.own = OwnWriter(kube, self.world, events)
+        fresh = FreshReads(kube)
+        tools = Tools(self.world, kube, self.executor, rooms.rooms, events, fresh, self.own)
         self.pipeline = Pipeline(tools)
         self.ledger = Ledger(kube, "agent-identity-system", recorded=lambda _: None)
         self.revoker = Revoker(
