@@ -14,7 +14,7 @@ import aiohttp
 import kopf
 
 from agent_identity.api.v1alpha1 import GROUP, VERSION
-from agent_identity.core.resource import Key
+from agent_identity.core.resource import Key, Subject
 from agent_identity.reconcile.world import World
 
 _LOGIN_PAUSE = 3.0
@@ -120,5 +120,14 @@ def register(
             world.lose_class(body["metadata"]["name"], body["metadata"]["uid"])
         else:
             world.see_class(dict(body))
+
+    @kopf.on.event(GROUP, VERSION, "agentaccessgrants", registry=registry)
+    async def grant(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002
+        metadata = body["metadata"]
+        if type == "DELETED":
+            key = Key(metadata["namespace"], metadata["name"], Subject.GRANT)
+            world.grants.lose(key, metadata["uid"])
+        else:
+            world.grants.see(dict(body))
 
     return registry

@@ -7,9 +7,11 @@ from agent_identity.api.v1alpha1 import ClassVault
 from agent_identity.clients.vault import Vault
 from agent_identity.core.resource import Kind
 from agent_identity.providers.account.desired import AccountRoom
-from agent_identity.providers.contract import Backend, ClassRoom, Provider
+from agent_identity.providers.contract import Backend, ClassRoom, GrantRoom, Provider
 from agent_identity.providers.istio.desired import IstioRoom
+from agent_identity.providers.istio.grants import GrantPolicies
 from agent_identity.providers.istio.installed import MeshInstalled
+from agent_identity.providers.outbound.desired import OutboundRoom
 from agent_identity.providers.rbac.desired import RbacRoom
 from agent_identity.providers.spiffe.desired import SpiffeRoom
 from agent_identity.providers.vault.backend import Accounts, VaultBackend
@@ -23,6 +25,7 @@ class Rooms:
     rooms: tuple[Provider, ...]
     backends: dict[Kind, Backend]
     class_rooms: tuple[ClassRoom, ...]
+    grant_room: GrantRoom
 
 
 def build_rooms(
@@ -38,7 +41,8 @@ def build_rooms(
         cluster=cluster, cluster_uid=cluster_uid, connect=connect, accounts=accounts
     )
     return Rooms(
-        rooms=(AccountRoom(), SpiffeRoom(), IstioRoom(), RbacRoom(), VaultRoom()),
+        rooms=(AccountRoom(), SpiffeRoom(), IstioRoom(), OutboundRoom(), RbacRoom(), VaultRoom()),
         backends={Kind.VAULT_ROLE: vault},
         class_rooms=(MeshInstalled(mesh_installed), vault),
+        grant_room=GrantPolicies(),
     )

@@ -13,6 +13,7 @@ from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.engine import Engine, Informers
 from agent_identity.reconcile.execute import Executor
 from agent_identity.reconcile.fresh import FreshReads
+from agent_identity.reconcile.grants import GrantPipeline
 from agent_identity.reconcile.own import OwnWriter
 from agent_identity.reconcile.pipeline import Pipeline, Tools
 from agent_identity.reconcile.queue import WorkQueue
@@ -56,6 +57,7 @@ def build_engine(
         revoker=Revoker(
             tools, pipeline, queue, ledger, deadline=settings.deletion_deadline_seconds
         ),
+        grants=GrantPipeline(tools, rooms.grant_room),
         classes=ClassPipeline(tools, rooms.class_rooms, ledger, enqueue=queue.add),
         ledger=ledger,
         events=events,

@@ -259,7 +259,7 @@ OWNER = {"apiVersion": "agentidentity.dev/v1alpha1", "kind": "AgentIdentity", "c
 def test_an_owner_of_our_kind_is_not_forged(here: Town, kind: str) -> None:
     uid = here.admin.read("AgentIdentity", TEAM, AGENT)["metadata"]["uid"]
     owners = [{**OWNER, "name": AGENT, "uid": uid}]
-    says = f"only the operator makes an AgentIdentity the owner of a {kind}"
+    says = f"only the operator makes an object of agentidentity.dev the owner of a {kind}"
     assert_refused(here.alice.create(manifest_of(kind, "forged", ownerReferences=owners)), says)
     here.alice.create(manifest_of(kind, "own"))
     patch = {"metadata": {"ownerReferences": owners}}

@@ -4,6 +4,7 @@ matrix: with its guard taken out, the attack works."""
 from mutants.model import Mutant
 
 TEMPLATES = "charts/agent-identity/templates"
+TIDY = "can still tidy up.\n  - name: asks-for-something\n    expression: "
 USE = f"{TEMPLATES}/admission-use.yaml"
 OWNED = f"{TEMPLATES}/admission-owned.yaml"
 PODS = f"{TEMPLATES}/admission-pods.yaml"
@@ -70,8 +71,8 @@ CLASS_USE = (
         17,
         "Changing a spec takes `use` too.",
         USE,
-        "request.operation == 'CREATE' || object.spec != oldObject.spec",
-        "request.operation == 'CREATE'",
+        f"{TIDY}request.operation == 'CREATE' || object.spec != oldObject.spec",
+        f"{TIDY}request.operation == 'CREATE'",
         (
             f"{ADMISSION}::test_a_spec_is_not_changed_without_use",
             f"{ADMISSION}::test_moving_to_a_class_takes_use_of_the_new_one_only",
@@ -82,8 +83,8 @@ CLASS_USE = (
         17,
         "What is no change of the spec takes no `use`.",
         USE,
-        "request.operation == 'CREATE' || object.spec != oldObject.spec",
-        "request.operation == 'CREATE' || !request.userInfo.username.endsWith('-operator')",
+        f"{TIDY}request.operation == 'CREATE' || object.spec != oldObject.spec",
+        f"{TIDY}request.operation == 'CREATE' || !request.userInfo.username.endsWith('-operator')",
         (f"{ADMISSION}::test_labels_and_annotations_may_be_changed_without_use",),
     ),
 )
@@ -304,8 +305,8 @@ OPERATOR_ITSELF = (
         17,
         "The operator's token writes policies for the pods of one agent only.",
         ITSELF,
-        "variables.kept || request.kind.group != 'security.istio.io'\n",
-        "true || request.kind.group != 'security.istio.io'\n",
+        "variables.kept || request.kind.group != 'security.istio.io' || variables.of_grant\n",
+        "true || request.kind.group != 'security.istio.io' || variables.of_grant\n",
         (f"{STOLEN}[create-mesh-wide-permissive]", f"{STOLEN}[create-open-workload]"),
     ),
     Mutant(
@@ -590,7 +591,7 @@ ELSEWHERE = (
         "callers-by-account",
         2,
         "Callers are named by their principals, and by nothing that is matched otherwise.",
-        ISTIO,
+        "operator/agent_identity/providers/istio/rules.py",
         '[{"source": {"principals": principals}}]',
         '[{"source": {"serviceAccounts": ["a/b"], "principals": principals}}]',
         (f"{CVES}::test_cve_2026_39350_callers_are_exact_principals",),

@@ -3,6 +3,7 @@
 from mutants.model import Mutant
 
 ISTIO = "operator/agent_identity/providers/istio/desired.py"
+RULES = "operator/agent_identity/providers/istio/rules.py"
 SPIFFE = "operator/agent_identity/core/spiffe.py"
 CHECKS = "operator/agent_identity/core/checks.py"
 ROOM = "tests/unit/providers/test_istio_room.py"
@@ -24,7 +25,7 @@ CALLERS = (
         "rule-without-principals-written",
         1,
         "Even if it were not dropped, a rule without principals can't be made.",
-        ISTIO,
+        RULES,
         "    if not principals or any(",
         "    if any(",
         (f"{ROOM}::test_a_principal_that_would_mean_more_is_a_bug[principals0]",),
@@ -33,7 +34,7 @@ CALLERS = (
         "ports-left-out",
         1,
         "A rule always names its ports, so that `to` is never missing.",
-        ISTIO,
+        RULES,
         '{"ports": [str(port) for port in sorted(rule.ports)]}',
         "{}",
         (f"{ROOM}::test_no_rule_is_ever_without_exact_callers_and_ports",),
@@ -87,7 +88,7 @@ CALLERS = (
         "principal-of-any-length",
         2,
         "A principal that has not five parts is never written.",
-        ISTIO,
+        RULES,
         'len(p.split("/")) != 5 or "*" in p',
         '"*" in p',
         (
@@ -99,7 +100,7 @@ CALLERS = (
         "principal-with-wildcard",
         2,
         "A principal with a wildcard is never written.",
-        ISTIO,
+        RULES,
         'len(p.split("/")) != 5 or "*" in p',
         'len(p.split("/")) != 5',
         (f"{GUARDS}::test_no_wildcard_in_five_parts_either",),

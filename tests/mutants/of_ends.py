@@ -289,8 +289,8 @@ ENDS = (
         9,
         "When a pod goes, what outlived its identity is looked at.",
         "operator/agent_identity/reconcile/world.py",
-        "                    del self._pods[key]\n            self._enqueue(key)\n",
-        "                    del self._pods[key]\n",
+        "                self._enqueue(pod.agent)\n",
+        "                pass\n",
         (f"{NOTICED}::test_a_pod_that_goes_has_its_identity_looked_at",),
     ),
     Mutant(

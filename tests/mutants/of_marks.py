@@ -58,9 +58,9 @@ MARKS = (
     Mutant(
         "owner-of-another-kind",
         3,
-        "Only an AgentIdentity is a controller of ours.",
+        "Only what owns objects is a controller of ours.",
         OWNERSHIP,
-        ' and owner.get("kind") == "AgentIdentity"',
+        ' and owner.get("kind") in _NAMING',
         "",
         (f"{MARKED}::test_another_owner_is_no_controller_of_ours[changes1]",),
     ),

@@ -258,7 +258,7 @@ REST_AND_HONESTY = (
         12,
         "A policy that only takes away does not weaken ours.",
         OBSERVED,
-        'spec.get("action", "ALLOW") == "ALLOW" and bool(spec.get("rules"))',
+        'action == "ALLOW" and bool(spec.get("rules"))',
         'bool(spec.get("rules"))',
         (f"{WEAKENS}[one that only denies]",),
     ),

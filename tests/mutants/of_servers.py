@@ -94,8 +94,8 @@ SERVERS = (
         9,
         "While a real pod runs on, the policy stays.",
         ENGINE,
-        "kube, PODS, parse=_parse_pod, changed=world.pod_changed, selector=IDENTITY_LABEL",
-        'kube, PODS, parse=_parse_pod, changed=world.pod_changed, selector="no=such"',
+        "kube, PODS, parse=parse_pod, changed=world.pod_changed, selector=IDENTITY_LABEL",
+        'kube, PODS, parse=parse_pod, changed=world.pod_changed, selector="no=such"',
         (f"{DELETION}::test_a_policy_stays_closed_while_pods_run_on",),
     ),
     Mutant(

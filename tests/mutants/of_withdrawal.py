@@ -4,6 +4,7 @@ from mutants.model import Mutant
 
 EXECUTE = "operator/agent_identity/reconcile/execute.py"
 DECIDE = "operator/agent_identity/reconcile/decide.py"
+CALLERS = "operator/agent_identity/reconcile/callers.py"
 WORLD = "operator/agent_identity/reconcile/world.py"
 CHECKS = "operator/agent_identity/core/checks.py"
 GUARDS = "tests/unit/engine/test_order_guards.py"
@@ -155,9 +156,9 @@ WITHDRAWAL = (
         "callees-not-told",
         7,
         "Those who name an identity are looked at when it becomes or ceases to be a caller.",
-        WORLD,
-        "            for callee in sorted(self.callees(key)):\n",
-        "            for callee in ():\n",
+        CALLERS,
+        "        for callee in sorted(self.callees(agent)):\n",
+        "        for callee in ():\n",
         (f"{SEEN}::test_those_who_name_it_are_looked_at_when_it_becomes_or_ceases_to_be",),
     ),
     Mutant(
@@ -165,8 +166,8 @@ WITHDRAWAL = (
         7,
         "When a class changes or goes, its identities are looked at.",
         WORLD,
-        "            self._index_callees(identity)\n            self._touch(key)\n",
-        "            self._index_callees(identity)\n",
+        "            self._name_callers(self.identities[key])\n            self._touch(key)\n",
+        "            self._name_callers(self.identities[key])\n",
         (
             f"{NOTICED}::test_a_class_that_changes_has_its_identities_looked_at",
             f"{NOTICED}::test_a_class_that_goes_has_its_identities_looked_at",

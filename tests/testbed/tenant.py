@@ -22,6 +22,7 @@ RBAC = "rbac.authorization.k8s.io/v1"
 VERSIONS = {
     "AgentIdentity": OURS,
     "AgentIdentityClass": OURS,
+    "AgentAccessGrant": OURS,
     "PeerAuthentication": MESH,
     "AuthorizationPolicy": MESH,
     "RoleBinding": RBAC,
@@ -120,6 +121,26 @@ def full_spec(*, callers: tuple[str, ...] = ()) -> dict[str, Any]:
     }
 
 
+def grant_manifest(namespace: str, name: str, *rules: Manifest, **spec: Any) -> Manifest:
+    """A grant for pods labelled app=<name>; spec fields in camelCase as keyword arguments."""
+    given = {"enforcement": "Enforce", "rules": list(rules)} | spec
+    if "targetRefs" not in given:
+        given = {"selector": {"matchLabels": {"app": name}}} | given
+    return {
+        "apiVersion": OURS,
+        "kind": "AgentAccessGrant",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": given,
+    }
+
+
+def rule(name: str, *callers: Manifest, **more: Any) -> Manifest:
+    """A rule that lets these callers GET /v1/orders on port 8080."""
+    http = {"methods": ["GET"], "paths": ["/v1/orders"]}
+    said = {"ports": [8080], "protocol": "HTTP", "http": http} | more
+    return {"name": name, "from": list(callers), **said}
+
+
 class Tenant:
     """One namespace, and whoever works in it."""
 
@@ -130,6 +151,10 @@ class Tenant:
         self.class_name = class_name
 
     # --- writing
+
+    def grant(self, name: str, *rules: Manifest, **spec: Any) -> Manifest:
+        """Create a grant for pods labelled app=<name>, enforced unless spec says otherwise."""
+        return self.create(grant_manifest(self.namespace, name, *rules, **spec))
 
     def create(self, manifest: Manifest) -> Manifest:
         """POST as it is, unknown fields dropped by the server as any client may have it."""

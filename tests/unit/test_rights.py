@@ -11,6 +11,9 @@ OWN = (*READ, "create", "update", "delete")
 SNAPSHOT = {
     ("agentidentity.dev", "agentidentities", (*READ, "patch"), ()),
     ("agentidentity.dev", "agentidentityclasses", (*READ, "patch"), ()),
+    ("agentidentity.dev", "agentaccessgrants", (*READ, "patch"), ()),
+    ("agentidentity.dev", "agentaccessgrants/status", ("patch",), ()),
+    ("agentidentity.dev", "agentaccessgrants/finalizers", ("update",), ()),
     ("agentidentity.dev", "agentidentities/status", ("patch",), ()),
     ("agentidentity.dev", "agentidentityclasses/status", ("patch",), ()),
     ("agentidentity.dev", "agentidentities/finalizers", ("update",), ()),
@@ -34,17 +37,21 @@ Right = tuple[str, str, tuple[str, ...], tuple[str, ...]]
 OURS = "agent-identity-operator"
 LOOK = {
     ("agentidentity.dev", resource, READ, ())
-    for kind in ("agentidentities", "agentidentityclasses")
+    for kind in ("agentidentities", "agentidentityclasses", "agentaccessgrants")
     for resource in (kind, f"{kind}/status")
 }
 WRITE = (*OWN[3:5], "patch", "delete", "deletecollection")
 # For people. None may use a class: that is given on the class by name.
 PEOPLE = {
     "agentidentity-view": LOOK,
-    "agentidentity-edit": {("agentidentity.dev", "agentidentities", WRITE, ())},
+    "agentidentity-edit": {
+        ("agentidentity.dev", "agentidentities", WRITE, ()),
+        ("agentidentity.dev", "agentaccessgrants", WRITE, ()),
+    },
     "agentidentity-admin": {
         ("agentidentity.dev", "agentidentities", (*READ, *WRITE), ()),
         ("agentidentity.dev", "agentidentityclasses", (*READ, *WRITE), ()),
+        ("agentidentity.dev", "agentaccessgrants", (*READ, *WRITE), ()),
         *(right for right in LOOK if right[1].endswith("/status")),
     },
 }

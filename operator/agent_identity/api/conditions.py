@@ -16,9 +16,18 @@ class ConditionType(Described):
     STALLED = "Stalled", "Nothing will change before somebody changes something."
     SERVICE_ACCOUNT = "ServiceAccountReady", "The agent's ServiceAccount is there and is ours."
     INBOUND = "InboundReady", "STRICT mTLS and the policy stand. Absent with a class without mesh."
+    OUTBOUND = (
+        "OutboundReady",
+        "All that spec.outbound asks for is in force. Holds nothing back. Absent without entries.",
+    )
     RBAC = "RBACReady", "The bindings are there. Absent when spec.rbac is."
     VAULT = "VaultReady", "The Vault role is there; on a class, login works and policies stand."
     MESH = "MeshReady", "On a class: the mesh's CRDs are installed. Absent with mesh type None."
+    POLICY = "PolicyReady", "On a grant: its AuthorizationPolicy stands, and lets in who may call."
+    SELECTOR = (
+        "SelectorReady",
+        "On a grant: no other policy guards the same workload. Holds nothing back.",
+    )
 
 
 class Reason(Described):
@@ -32,7 +41,19 @@ class Reason(Described):
     )
     CALLERS_MISSING = (
         "CallersMissing",
-        "Nothing, if the callers named in the message are yet to come; else mend inbound.rules.",
+        "Nothing, if the callers that are named are yet to come or to ask; else mend the rules.",
+    )
+    NOT_GRANTED = (
+        "NotGranted",
+        "Ask the service's owner for a grant that names this agent, or take the entry out.",
+    )
+    GRANT_NOT_READY = (
+        "GrantNotReady",
+        "Ask the grant's owner: it is in Shadow, stalls, or its policy does not stand yet.",
+    )
+    OVERLAP = (
+        "Overlap",
+        "Read status.others: whom another ALLOW policy lets in is let in beside this grant's.",
     )
     NOT_STALLED = "NotStalled", "Nothing."
     DONE = "Done", "Nothing."
@@ -67,6 +88,10 @@ class Reason(Described):
     FOREIGN_POLICY = (
         "ForeignPolicy",
         "Remove or narrow the policy that the message names: it lets in more than ours.",
+    )
+    AGENT_SELECTED = (
+        "AgentSelected",
+        "Narrow the grant's selector, or take its labels off the agent's pods.",
     )
     CLUSTER_NAME_TAKEN = (
         "ClusterNameTaken",

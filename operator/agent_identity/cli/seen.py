@@ -19,7 +19,8 @@ from agent_identity.core.facts import Cluster, Facts, ForeignBinding
 from agent_identity.core.observed import observe_object
 from agent_identity.core.resource import IDENTITY_LABEL, MESH_KINDS, Key, Kind
 from agent_identity.reconcile.bindings import parse_cluster_binding
-from agent_identity.reconcile.world import Pod, World
+from agent_identity.reconcile.pods import Pod
+from agent_identity.reconcile.world import World
 
 
 @dataclass(frozen=True, slots=True)

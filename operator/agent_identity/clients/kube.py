@@ -50,7 +50,12 @@ class Api:
 
 IDENTITIES = Api(f"/apis/{GROUP}/{VERSION}", "agentidentities")
 CLASSES = Api(f"/apis/{GROUP}/{VERSION}", "agentidentityclasses")
-OURS: Mapping[Subject, Api] = {Subject.IDENTITY: IDENTITIES, Subject.CLASS: CLASSES}
+GRANTS = Api(f"/apis/{GROUP}/{VERSION}", "agentaccessgrants")
+OURS: Mapping[Subject, Api] = {
+    Subject.IDENTITY: IDENTITIES,
+    Subject.CLASS: CLASSES,
+    Subject.GRANT: GRANTS,
+}
 NAMESPACES = Api("/api/v1", "namespaces")
 PODS = Api("/api/v1", "pods")
 CLUSTER_ROLE_BINDINGS = Api("/apis/rbac.authorization.k8s.io/v1", "clusterrolebindings")

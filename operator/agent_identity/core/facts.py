@@ -1,11 +1,12 @@
 """All that one decision about one identity rests on, gathered before anything is decided."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 
 from agent_identity.api.rules import Caller
 from agent_identity.core.identity import AgentClass, Identity, Namespace
-from agent_identity.core.resource import Observed, Ref
+from agent_identity.core.resource import Key, Observed, Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,27 @@ class ForeignBinding:
     name: str
 
 
+class AskState(Enum):
+    """What has become of a rule that an agent's spec.outbound asks for, in words for its status."""
+
+    IN_FORCE = "in force"
+    NOT_GRANTED = "not granted"
+    SHADOW = "granted, but the grant's enforcement is Shadow: nothing is enforced"
+    NOT_IN_PLACE = "granted, but the grant's policy is not in place"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ask:
+    """One rule of one grant that an agent asks for."""
+
+    grant: Key
+    rule: str
+    state: AskState = field(compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.grant} rule {self.rule}"
+
+
 @dataclass(frozen=True, slots=True)
 class Rival:
     """Another identity that holds the account that this one wants."""
@@ -47,7 +69,8 @@ class Facts:
     """agent_class, namespace: None where there is none. observed: the Kubernetes objects that
     carry the identity's label or one of its names. owners: UIDs of identities that are
     there and control one of these. callers: every caller that its rules and its
-    class's name → SPIFFE principals of those who are there. pods: whether pods with the label run.
+    class's name → SPIFFE principals of those who are there. outbound: what its
+    spec.outbound asks for, sorted. pods: whether pods with the label run.
     mesh_installed: whether the mesh's CRDs are served."""
 
     cluster: Cluster
@@ -60,6 +83,7 @@ class Facts:
     callers: Mapping[Caller, tuple[str, ...]] | None = None
     foreign_policies: tuple[ForeignPolicy, ...] = ()
     foreign_bindings: tuple[ForeignBinding, ...] = ()
+    outbound: tuple[Ask, ...] = ()
     pods: bool = False
     mesh_installed: bool = True
 

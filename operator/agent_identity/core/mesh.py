@@ -29,7 +29,7 @@ def weakening(
 
 def _weakens(policy: Observed, pods: list[Labels], own: Observed | None, root: str) -> bool:
     view = policy.policy
-    if view is None or not view.weakens or view.targeted:
+    if view is None or not view.weakens or view.targets:
         return False
     if policy.ref.kind == Kind.PEER_AUTHENTICATION:
         overruled = view.selector is None or policy.ref.namespace == root

@@ -49,8 +49,10 @@ def _names(kind: Kind, body: Mapping[str, Any], *, owned: bool) -> frozenset[Key
 
 
 def _policy_view(kind: Kind, spec: Mapping[str, Any]) -> PolicyView | None:
+    action = ""
     if kind == Kind.AUTHORIZATION_POLICY:
-        weakens = spec.get("action", "ALLOW") == "ALLOW" and bool(spec.get("rules"))
+        action = str(spec.get("action", "ALLOW"))
+        weakens = action == "ALLOW" and bool(spec.get("rules"))
     elif kind == Kind.PEER_AUTHENTICATION:
         modes = [spec.get("mtls"), *(spec.get("portLevelMtls") or {}).values()]
         weakens = any((m or {}).get("mode", "UNSET") != "STRICT" for m in modes)
@@ -58,6 +60,11 @@ def _policy_view(kind: Kind, spec: Mapping[str, Any]) -> PolicyView | None:
         return None
     selector = spec.get("selector")
     labels = (selector or {}).get("matchLabels") or {}
-    targeted = bool(spec.get("targetRefs") or spec.get("targetRef"))
     pairs = tuple(sorted((str(k), str(v)) for k, v in labels.items()))
-    return PolicyView(pairs or None, targeted, weakens)
+    return PolicyView(pairs or None, _targets(spec), weakens, action)
+
+
+def _targets(spec: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    one = [spec["targetRef"]] if spec.get("targetRef") else []
+    refs = [*(spec.get("targetRefs") or ()), *one]
+    return tuple(sorted((str(r.get("kind", "")), str(r.get("name", ""))) for r in refs))

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent_identity.api.v1alpha1 import GROUP, VERSION
-from agent_identity.core.identity import Identity
-from agent_identity.core.names import identity_named_by
+from agent_identity.core.identity import Grant, Identity
+from agent_identity.core.names import owner_named_by
 from agent_identity.core.resource import (
     CLEANUP_FINALIZER,
+    GRANT_LABEL,
     IDENTITY_LABEL,
     MANAGED_BY,
     MANAGER,
@@ -15,23 +16,25 @@ from agent_identity.core.resource import (
     Key,
     Observed,
     Ref,
+    Subject,
 )
 
 Metadata = dict[str, Any]
 
 
-def owned_metadata(identity: Identity, ref: Ref, **more: Any) -> Metadata:
-    """Metadata of an object of this identity: our label, and its controller by UID."""
+def owned_metadata(owner: Identity | Grant, ref: Ref, **more: Any) -> Metadata:
+    """Metadata of an object of this owner: our labels, and its controller by UID."""
+    key = owner.meta.key
     return {
         "name": ref.name,
         "namespace": ref.namespace,
-        "labels": {IDENTITY_LABEL: identity.key.name, MANAGED_BY: MANAGER},
+        "labels": _labels(key),
         "ownerReferences": [
             {
                 "apiVersion": f"{GROUP}/{VERSION}",
-                "kind": "AgentIdentity",
-                "name": identity.key.name,
-                "uid": identity.meta.uid,
+                "kind": key.subject.value,
+                "name": key.name,
+                "uid": owner.meta.uid,
                 "controller": True,
                 "blockOwnerDeletion": True,
             }
@@ -41,16 +44,20 @@ def owned_metadata(identity: Identity, ref: Ref, **more: Any) -> Metadata:
 
 
 def retired_metadata(key: Key, ref: Ref) -> Metadata:
-    """Metadata of a policy that outlives its identity: without an owner nothing collects it."""
-    labels = {IDENTITY_LABEL: key.name, MANAGED_BY: MANAGER, RETIRED_LABEL: "true"}
+    """Metadata of a policy that outlives its owner: without one nothing collects it."""
+    labels = _labels(key) | {RETIRED_LABEL: "true"}
     return {"name": ref.name, "namespace": ref.namespace, "labels": labels}
 
 
+def _labels(key: Key) -> dict[str, str]:
+    return {_NAMING[key.subject]: key.name, MANAGED_BY: MANAGER}
+
+
 def controller_uid(metadata: Mapping[str, Any]) -> str:
-    """UID of the AgentIdentity that controls an object; empty where none does."""
+    """UID of that one of ours that controls an object; empty where none does."""
     for owner in metadata.get("ownerReferences") or ():
         ours = str(owner.get("apiVersion", "")).startswith(f"{GROUP}/")
-        if owner.get("controller") and ours and owner.get("kind") == "AgentIdentity":
+        if owner.get("controller") and ours and owner.get("kind") in _NAMING:
             return str(owner.get("uid", ""))
     return ""
 
@@ -58,5 +65,9 @@ def controller_uid(metadata: Mapping[str, Any]) -> str:
 def is_orphan(seen: Observed) -> bool:
     """Ours by label, and by a name or finalizer that only we give, with its owner taken off: what
     an orphaning deletion leaves. Taken away once it is not asked for; never kept or adopted."""
-    ours = identity_named_by(seen.ref) == seen.identity or CLEANUP_FINALIZER in seen.finalizers
-    return seen.labelled and bool(seen.identity) and not seen.owner_uid and ours
+    whose = seen.marked_for
+    ours = owner_named_by(seen.ref) == whose or CLEANUP_FINALIZER in seen.finalizers
+    return seen.labelled and bool(whose.name) and not seen.owner_uid and ours
+
+
+_NAMING = {Subject.IDENTITY: IDENTITY_LABEL, Subject.GRANT: GRANT_LABEL}

@@ -135,11 +135,14 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class PolicyView:
-    """Of a mesh policy: what decides whether it weakens another. selector None: no selector."""
+    """Of a mesh policy: what decides whether it weakens another, or guards the same. selector
+    None: no selector. targets: kind and name of each of its targetRefs. action: of an
+    AuthorizationPolicy."""
 
     selector: tuple[tuple[str, str], ...] | None
-    targeted: bool
+    targets: tuple[tuple[str, str], ...]
     weakens: bool
+    action: str = ""
 
 
 def canonical(value: Any) -> bytes:

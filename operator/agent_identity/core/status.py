@@ -6,7 +6,7 @@ from typing import Any
 
 from agent_identity.api.conditions import ConditionType, Reason
 from agent_identity.core.errors import Invalid, Problem
-from agent_identity.core.identity import AgentClass, Identity
+from agent_identity.core.identity import AgentClass, Grant, Identity, Ours
 
 Status = dict[str, Any]
 _MESSAGE_LIMIT = 2000
@@ -15,22 +15,23 @@ _MESSAGE_LIMIT = 2000
 @dataclass(frozen=True, slots=True)
 class Report:
     """What one room, or one part of a class, has to say. problem None: in force, and then reason
-    and message are about that."""
+    and message are about that. decisive: whether a problem holds Ready back."""
 
     condition: ConditionType
     problem: Problem | None = None
     reason: Reason = Reason.IN_PLACE
     message: str = ""
+    decisive: bool = True
 
 
 def overall(reports: Sequence[Report]) -> Problem | None:
     """The problem that decides: one for the author first, else the first in the rooms' order."""
-    problems = [r.problem for r in reports if r.problem]
+    problems = [r.problem for r in reports if r.problem and r.decisive]
     return next((p for p in problems if isinstance(p, Invalid)), problems[0] if problems else None)
 
 
 def conditions(
-    subject: Identity | AgentClass, reports: Sequence[Report], problem: Problem | None, now: str
+    subject: Ours, reports: Sequence[Report], problem: Problem | None, now: str
 ) -> list[Status]:
     """Ready, Reconciling and Stalled (kstatus: the latter two are abnormal when True), and the
     rooms'. A condition whose status did not change keeps its transition time."""
@@ -98,4 +99,15 @@ def class_status(
     return {
         "observedGeneration": agent_class.meta.generation,
         "conditions": conditions(agent_class, reports, problem or overall(reports), now),
+    }
+
+
+def grant_status(
+    grant: Grant, reports: Sequence[Report], fields: Mapping[str, Any], now: str
+) -> Status:
+    """The whole status of a grant. fields: callers and such; empty lists are left out."""
+    return {
+        "observedGeneration": grant.meta.generation,
+        **{k: v for k, v in fields.items() if v != []},
+        "conditions": conditions(grant, reports, overall(reports), now),
     }

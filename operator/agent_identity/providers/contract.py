@@ -4,17 +4,19 @@ A room's pure half (`Provider`) says what is to be; a `Backend` reads and writes
 Kubernetes objects share the backend in `kube_backend.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agent_identity.api.conditions import ConditionType
+from agent_identity.api.grants import AgentAccessGrantSpec
 from agent_identity.core.checks import Standing
 from agent_identity.core.errors import Problem
 from agent_identity.core.facts import Facts
+from agent_identity.core.grants import GrantFacts
 from agent_identity.core.identity import AgentClass
 from agent_identity.core.resource import Key, Kind, Observed, Ref, Resource
-from agent_identity.core.status import Report
+from agent_identity.core.status import Report, Status
 
 Wanted = Callable[[str, Key], bool]
 """Whether a live, allowed identity wants what (namespace, account) has at this home."""
@@ -93,6 +95,30 @@ class Backend(Protocol):
 
     def owed(self, account: Observed | None, facts: Facts | None) -> tuple[Debt, ...]:
         """What must be recorded when `delete` or `forget_account` can't be waited for any more."""
+        ...
+
+
+class GrantRoom(Protocol):
+    """What lets a grant's callers in. Pure. kind: of the objects that it is written as."""
+
+    room: str
+    kind: Kind
+
+    def desired(self, facts: GrantFacts, standing: Standing) -> tuple[Resource, ...]:
+        """All objects that the grant is to have; one that is not granted keeps its main one, which
+        lets nobody in."""
+        ...
+
+    def retired(self, key: Key, seen: Observed, spec: AgentAccessGrantSpec | None) -> Resource:
+        """What stays of the main object when the grant is gone. spec None: it is not known."""
+        ...
+
+    def reports(self, facts: GrantFacts) -> Sequence[Report]:
+        """What to say when everything desired is in place."""
+        ...
+
+    def status_fields(self, facts: GrantFacts, standing: Standing) -> Status:
+        """Status fields beside the conditions."""
         ...
 
 

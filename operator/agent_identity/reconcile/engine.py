@@ -13,6 +13,7 @@ from agent_identity.clients.events import EventWriter
 from agent_identity.clients.kube import (
     CLASSES,
     CLUSTER_ROLE_BINDINGS,
+    GRANTS,
     IDENTITIES,
     NAMESPACES,
     OWNED,
@@ -36,11 +37,13 @@ from agent_identity.core.resource import (
 from agent_identity.reconcile.bindings import ClusterBinding, parse_cluster_binding
 from agent_identity.reconcile.classes import ClassPipeline
 from agent_identity.reconcile.debts import Ledger
+from agent_identity.reconcile.grants import GrantPipeline
 from agent_identity.reconcile.informer import Informer
 from agent_identity.reconcile.pipeline import WAITING_SECONDS, Pipeline
+from agent_identity.reconcile.pods import Pod, parse_pod
 from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.revoke import Revoker
-from agent_identity.reconcile.world import Pod, World
+from agent_identity.reconcile.world import World
 from agent_identity.telemetry import (
     CONDITIONS,
     CONTEXT,
@@ -56,7 +59,7 @@ _STUCK_SECONDS = 120.0
 _MEASURE_SECONDS = 10.0
 _FIRST_LOOK_SECONDS = 8.0
 # In logs and metrics.
-_LABELS = {Subject.IDENTITY: "identity", Subject.CLASS: "class"}
+_LABELS = {Subject.IDENTITY: "identity", Subject.CLASS: "class", Subject.GRANT: "grant"}
 
 
 class Informers:
@@ -68,7 +71,7 @@ class Informers:
             kube, NAMESPACES, parse=parse_namespace, changed=world.namespace_changed
         )
         self.pods: Informer[Pod] = Informer(
-            kube, PODS, parse=_parse_pod, changed=world.pod_changed, selector=IDENTITY_LABEL
+            kube, PODS, parse=parse_pod, changed=world.pod_changed, selector=IDENTITY_LABEL
         )
         self.cluster_bindings: Informer[ClusterBinding] = Informer(
             kube,
@@ -111,11 +114,6 @@ class Informers:
             self.owned[ref.kind].forget(key)
 
 
-def _parse_pod(body: Mapping[str, Any]) -> Pod:
-    metadata = body["metadata"]
-    return Pod(metadata["namespace"], metadata["name"], metadata.get("labels") or {})
-
-
 def _observer(kind: Kind) -> Callable[[Mapping[str, Any]], Observed]:
     return lambda body: observe_object(kind, body)
 
@@ -133,6 +131,7 @@ class Engine:
         pipeline: Pipeline,
         revoker: Revoker,
         classes: ClassPipeline,
+        grants: GrantPipeline,
         ledger: Ledger,
         events: EventWriter,
         workers: int,
@@ -145,6 +144,7 @@ class Engine:
         self._pipeline = pipeline
         self._revoker = revoker
         self._classes = classes
+        self._grants = grants
         self._ledger = ledger
         self._events = events
         self._workers = workers
@@ -208,6 +208,17 @@ class Engine:
             old = int(identity.meta.resource_version) <= int(version)
             if identity.meta.uid not in there and old:
                 self._world.lose_identity(key, identity.meta.uid)
+        await self._list_grants()
+
+    async def _list_grants(self) -> None:
+        known = dict(self._world.grants.all)
+        grants, version = await self._list(GRANTS.path())
+        for body in grants:
+            self._world.grants.see(body)
+        there = {b["metadata"]["uid"] for b in grants}
+        for key, grant in known.items():
+            if grant.meta.uid not in there and int(grant.meta.resource_version) <= int(version):
+                self._world.grants.lose(key, grant.meta.uid)
 
     async def _list(self, path: str) -> tuple[list[Json], str]:
         """While one kind's CRD is gone, the objects of the other must be able to go too. Nothing is
@@ -232,8 +243,8 @@ class Engine:
 
     def _all_keys(self) -> list[Key]:
         classes = [c.meta.key for c in self._world.classes.values()]
-        orphans = {Key(r.namespace, o.identity) for r, o in self._world.owned.items() if o.labelled}
-        return [*classes, *(set(self._world.identities) | orphans)]
+        orphans = {o.marked_for for o in self._world.owned.values() if o.labelled}
+        return [*classes, *(set(self._world.identities) | set(self._world.grants.all) | orphans)]
 
     async def _measure(self) -> None:
         while True:
@@ -307,6 +318,8 @@ class Engine:
         if key.subject is Subject.CLASS:
             agent_class = self._world.classes.get(key.name)
             return await self._classes.reconcile(agent_class) if agent_class else None
+        if key.subject is Subject.GRANT:
+            return await self._reconcile_grant(key)
         facts = self._world.facts(key)
         if facts is None:
             return await self._revoker.sweep(key)
@@ -318,6 +331,10 @@ class Engine:
         if facts.identity.deleting:
             return await self._revoker.revoke(facts)
         return await self._pipeline.reconcile(facts)
+
+    async def _reconcile_grant(self, key: Key) -> Problem | None:
+        facts = self._world.grants.facts(key)
+        return await (self._grants.reconcile(facts) if facts else self._grants.sweep(key))
 
     def _look_again(self, key: Key, problem: Problem | None) -> None:
         if problem is None or isinstance(problem, Invalid):

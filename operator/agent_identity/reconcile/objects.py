@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import chain
 
 from agent_identity.core.identity import Identity
-from agent_identity.core.names import derived_refs, identity_named_by
+from agent_identity.core.names import derived_refs, identity_named_by, owner_named_by
 from agent_identity.core.resource import MESH_KINDS, Key, Kind, Observed, Ref
 
 UidOf = Callable[[Key], str]
@@ -23,6 +23,7 @@ class Objects:
         self.all: dict[Ref, Observed] = {}
         self._uid_of = uid_of
         self._labelled: dict[Key, set[Ref]] = defaultdict(set)
+        self._named: dict[Key, set[Ref]] = defaultdict(set)
         self._strangers: dict[str, set[Ref]] = defaultdict(set)
         self._taken: set[str] = set()
         self._gone_accounts: dict[Key, list[Observed]] = {}
@@ -34,21 +35,27 @@ class Objects:
         assert seen is not None  # noqa: S101  an informer tells of a difference
         ref = seen.ref
         if before:
-            self._labelled[Key(ref.namespace, before.identity)].discard(ref)
+            self._labelled[before.marked_for].discard(ref)
             if after is None or after.uid != before.uid:
                 self._note_gone(before)
         if after is None:
             self.all.pop(ref, None)
+            self._named[owner_named_by(ref)].discard(ref)
             self._strangers[ref.namespace].discard(ref)
             return
         self.all[ref] = after
+        self._named[owner_named_by(ref)].add(ref)
         if after.labelled:
-            self._labelled[Key(ref.namespace, after.identity)].add(ref)
+            self._labelled[after.marked_for].add(ref)
         self._sort(after)
 
     def labelled(self, key: Key) -> dict[Ref, Observed]:
-        """Everything that carries our label and that of this identity."""
+        """Everything that carries our label and that of this identity or grant."""
         return {ref: self.all[ref] for ref in self._labelled.get(key, ())}
+
+    def named_for(self, key: Key) -> dict[Ref, Observed]:
+        """Everything that has a name that only this one of ours gives."""
+        return {ref: self.all[ref] for ref in self._named.get(key, ())}
 
     def derived(self, identity: Identity) -> dict[Ref, Observed]:
         """Everything that has a name that is this identity's to give."""
@@ -57,11 +64,11 @@ class Objects:
     # --- mesh policies of strangers
 
     def is_strangers(self, ref: Ref) -> bool:
-        """Whether it is a mesh policy that is none of ours."""
+        """Whether it is a mesh policy that is no identity's: a grant's may weaken one too."""
         return ref in self._strangers[ref.namespace]
 
     def strangers(self, *namespaces: str) -> list[Observed]:
-        """Mesh policies that are none of ours, of these namespaces one after the other."""
+        """Mesh policies that are no identity's, of these namespaces one after the other."""
         refs = chain.from_iterable(sorted(self._strangers.get(n, ())) for n in namespaces)
         return [self.all[ref] for ref in refs]
 

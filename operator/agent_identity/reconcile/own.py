@@ -24,6 +24,7 @@ class OwnWriter:
         self._see = {
             Subject.IDENTITY: world.see_identity,
             Subject.CLASS: world.see_class,
+            Subject.GRANT: world.grants.see,
         }
 
     async def set_finalizers(self, subject: Ours, finalizers: Sequence[str]) -> None:

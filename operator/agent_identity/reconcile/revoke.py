@@ -61,8 +61,8 @@ class Revoker:
 
     def _callees_lag(self, key: Key) -> bool:
         world = self._tools.world
-        callees = (world.identities.get(c) for c in world.callees(key) if c != key)
-        return any(c and not c.deleting and self._queue.pending(c.key) for c in callees)
+        others = world.callers.callees(key) - {key}
+        return any(self._queue.pending(c) for c in others if not world.deleting(c))
 
     async def _take_away(self, facts: Facts, *, late: bool, rights_only: bool) -> Outcome:
         """rights_only: account and policies stay until the callees no longer name it."""

@@ -4,10 +4,9 @@ Events go in, keys come out (through `enqueue`); `facts` gathers what one decisi
 it can be lost: it is rebuilt from lists.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from agent_identity.api.rules import Caller, Rule
@@ -24,26 +23,21 @@ from agent_identity.core.identity import (
 from agent_identity.core.mesh import weakening
 from agent_identity.core.names import (
     account_ref,
-    identity_named_by,
+    owner_named_by,
     policy_name,
     vault_home,
 )
-from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Observed, Ref, Resource
+from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Observed, Ref, Resource, Subject
 from agent_identity.core.spiffe import SpiffeID
 from agent_identity.reconcile.bindings import ForeignBindings
-from agent_identity.reconcile.index import EVERYBODY, Index
+from agent_identity.reconcile.callers import Callers, outbound_of
+from agent_identity.reconcile.callers import Standing as CallerStanding
+from agent_identity.reconcile.grants_seen import Grants
+from agent_identity.reconcile.index import Index
 from agent_identity.reconcile.objects import Objects
+from agent_identity.reconcile.pods import Pod, Pods
 
 Enqueue = Callable[[Key], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Pod:
-    """A pod that carries an identity's label."""
-
-    namespace: str
-    name: str
-    labels: Mapping[str, str]
 
 
 class World:
@@ -58,13 +52,21 @@ class World:
         self.objects = Objects(self._uid_of)
         self.owned = self.objects.all
         self.mesh_installed: Callable[[], bool] = lambda: True
-        self._pods: dict[Key, dict[str, Pod]] = defaultdict(dict)
+        self.pods = Pods()
         self._uids: set[str] = set()
         self._own_write = False
         self._making: dict[Ref, bytes] = {}
         self._index = Index()
         self.bindings = ForeignBindings(self._touch_account)
-        self._principals: dict[Key, str] = {}
+        self.callers = Callers(cluster.trust_domain, enqueue, self._is_agents)
+        self.grants = Grants(
+            cluster,
+            enqueue,
+            callers=self.callers,
+            objects=self.objects,
+            pods=self.pods,
+            mesh_installed=self._serves_mesh,
+        )
 
     # --- events in
 
@@ -114,8 +116,7 @@ class World:
 
     def _class_changed(self, name: str) -> None:
         for key in list(self._index.by_class.get(name, ())):
-            identity = self.identities[key]
-            self._index_callees(identity)
+            self._name_callers(self.identities[key])
             self._touch(key)
 
     def namespace_changed(self, before: Namespace | None, after: Namespace | None) -> None:
@@ -138,17 +139,11 @@ class World:
     def pod_changed(self, before: Pod | None, after: Pod | None) -> None:
         if before == after:
             return
-        for pod, add in ((before, False), (after, True)):
-            if pod is None:
-                continue
-            key = Key(pod.namespace, pod.labels.get(IDENTITY_LABEL, ""))
-            if add:
-                self._pods[key][pod.name] = pod
-            else:
-                self._pods[key].pop(pod.name, None)
-                if not self._pods[key]:
-                    del self._pods[key]
-            self._enqueue(key)
+        self.pods.change(before, after)
+        for pod in (before, after):
+            if pod is not None:
+                self._enqueue(pod.agent)
+                self.grants.pod_changed(pod)
 
     @contextmanager
     def own_write(self) -> Iterator[None]:
@@ -181,21 +176,23 @@ class World:
         made = before is None and after is not None and self._making.get(seen.ref) == after.digest
         for key in self._concerned(seen.ref, before, after):
             self._touch(key, due=not (self._own_write or made))
-        if was_strangers or self.objects.is_strangers(seen.ref):
-            root = seen.ref.namespace == self.cluster.mesh_root_namespace
-            self._touch_all(
-                self.identities if root else self._index.by_namespace.get(seen.ref.namespace, ())
-            )
+        if seen.ref.kind == Kind.SERVICE_ACCOUNT:
+            self.callers.account_changed(Key(seen.ref.namespace, seen.ref.name))
+        if (was_strangers or self.objects.is_strangers(seen.ref)) and _guards_anew(before, after):
+            self._stranger_changed(seen.ref.namespace)
+
+    def _stranger_changed(self, namespace: str) -> None:
+        root = namespace == self.cluster.mesh_root_namespace
+        self._touch_all(self.identities if root else self._index.by_namespace.get(namespace, ()))
+        self.grants.policy_changed(namespace)
 
     def _concerned(
         self, ref: Ref, before: Observed | None, after: Observed | None
     ) -> Iterable[Key]:
-        keys = {Key(ref.namespace, o.identity) for o in (before, after) if o and o.identity}
+        keys = {o.marked_for for o in (before, after) if o} | {owner_named_by(ref)}
         if ref.kind == Kind.SERVICE_ACCOUNT:
             keys |= self._index.by_account.get(Key(ref.namespace, ref.name), set())
-        elif name := identity_named_by(ref):
-            keys.add(Key(ref.namespace, name))
-        return sorted(keys)
+        return sorted(key for key in keys if key.name)
 
     # --- who must be looked at
 
@@ -204,16 +201,15 @@ class World:
             self._touch(key)
 
     def _touch(self, key: Key, *, due: bool = True) -> None:
-        """Look at an identity again, and at all that name it if who it is has changed."""
+        """Look at one of ours again, and at all that name an identity if what it is to them has
+        changed."""
         if due:
             self._enqueue(key)
-        principal = self.principal(key)
-        if principal != self._principals.get(key, ""):
-            self._principals[key] = principal
-            if not principal:
-                del self._principals[key]
-            for callee in sorted(self.callees(key)):
-                self._enqueue(callee)
+        if key.subject is Subject.IDENTITY:
+            identity = self.identities.get(key)
+            principal = self.principal(key)
+            asks = outbound_of(identity) if identity and principal else {}
+            self.callers.stands(key, CallerStanding(principal, asks))
 
     def _reindex(self, before: Identity | None, after: Identity | None) -> None:
         for identity, add in ((before, False), (after, True)):
@@ -222,13 +218,14 @@ class World:
             self._index.keep(identity, add=add)
             if add:
                 self._uids.add(identity.meta.uid)
-                self._index_callees(identity)
+                self._name_callers(identity)
             else:
                 self._uids.discard(identity.meta.uid)
-                self._index.name(identity.key, ())
+                self.callers.name(identity.key, ())
         for identity in (before, after):
             if identity is not None:
                 self.objects.sort_again(identity)
+                self.callers.account_changed(Key(identity.key.namespace, identity.account))
         if after is None or before is None or before.deleting != after.deleting:
             rival = after or before
             assert rival is not None  # noqa: S101
@@ -242,14 +239,6 @@ class World:
         for key in self._index.by_account.get(account, set()) - {identity.key}:
             self._touch(key)
 
-    def _index_callees(self, identity: Identity) -> None:
-        named = (
-            Key(caller.namespace or identity.key.namespace, caller.name or EVERYBODY)
-            for caller in self._callers_named(identity)
-            if caller.kind != "ServiceAccount"
-        )
-        self._index.name(identity.key, named)
-
     # --- facts out
 
     def facts(self, key: Key) -> Facts | None:
@@ -259,9 +248,10 @@ class World:
             return None
         return replace(
             self._own_facts(identity),
-            callers={c: self._resolve(c, key.namespace) for c in self._callers_named(identity)},
+            callers={c: self._principals(c, key.namespace) for c in self._callers_named(identity)},
             foreign_policies=self._foreign_policies(identity),
-            pods=bool(self._pods.get(key)),
+            outbound=self.grants.asked_by(identity),
+            pods=self.has_pods(key),
             mesh_installed=self.mesh_installed(),
         )
 
@@ -301,10 +291,23 @@ class World:
 
     def _foreign_policies(self, identity: Identity) -> tuple[ForeignPolicy, ...]:
         key, root = identity.key, self.cluster.mesh_root_namespace
-        pods = [{IDENTITY_LABEL: key.name}, *(p.labels for p in self._pods.get(key, {}).values())]
+        pods = [{IDENTITY_LABEL: key.name}, *(p.labels for p in self.pods.of(key))]
         name = policy_name(key.name)
         own = self.owned.get(Ref(Kind.PEER_AUTHENTICATION, key.namespace, name))
         return weakening(self.objects.strangers(key.namespace, root), pods, own, root)
+
+    def _name_callers(self, identity: Identity) -> None:
+        self.callers.name(identity.key, self._callers_named(identity))
+
+    def _principals(self, caller: Caller, namespace: str) -> tuple[str, ...]:
+        return tuple(c.principal for c in self.callers.who(caller, namespace))
+
+    def _serves_mesh(self) -> bool:
+        return self.mesh_installed()
+
+    def _is_agents(self, account: Key) -> bool:
+        seen = self.owned.get(Ref(Kind.SERVICE_ACCOUNT, account.namespace, account.name))
+        return seen is not None and seen.labelled and self.is_live(seen.owner_uid)
 
     def _callers_named(self, identity: Identity) -> Iterator[Caller]:
         agent_class = self.classes.get(identity.class_name)
@@ -316,17 +319,6 @@ class World:
             rules += class_spec.inbound.rules or ()
         for rule in rules:
             yield from rule.from_
-
-    def _resolve(self, caller: Caller, own_namespace: str) -> tuple[str, ...]:
-        namespace = caller.namespace or own_namespace
-        if caller.kind == "ServiceAccount":
-            name = SpiffeID(self.cluster.trust_domain, namespace, caller.name or "")
-            return (name.principal,)
-        if caller.kind == "AgentIdentity":
-            keys = [Key(namespace, caller.name or "")]
-        else:
-            keys = sorted(self._index.by_namespace.get(namespace, ()))
-        return tuple(p for key in keys if (p := self._principals.get(key)))
 
     def principal(self, key: Key) -> str:
         """Who an agent is to those it calls; empty for one that is not there, is going, may not
@@ -345,10 +337,6 @@ class World:
     def _uid_of(self, key: Key) -> str:
         identity = self.identities.get(key)
         return identity.meta.uid if identity else ""
-
-    def callees(self, key: Key) -> set[Key]:
-        """Identities whose rules name this one, or all agents of its namespace."""
-        return self._index.callees(key)
 
     def is_live(self, uid: str) -> bool:
         """Whether an identity of this UID is there."""
@@ -380,13 +368,25 @@ class World:
         """Every identity that names a class."""
         return sorted(self._index.by_class.get(name, ()))
 
+    def deleting(self, key: Key) -> bool:
+        """Whether one of ours is being deleted, or is gone already."""
+        found = self.grants.all.get(key) or self.identities.get(key)
+        return found is None or found.deleting
+
     def has_pods(self, key: Key) -> bool:
         """Whether pods with the identity's label are there."""
-        return bool(self._pods.get(key))
+        return bool(self.pods.of(key))
 
 
 def _version(subject: Identity | AgentClass) -> int:
     return int(subject.meta.resource_version)
+
+
+def _guards_anew(before: Observed | None, after: Observed | None) -> bool:
+    """Whether a policy of others may mean something else to ours."""
+    if before is None or after is None:
+        return True
+    return (before.policy, before.created) != (after.policy, after.created)
 
 
 def _same(before: Observed, after: Observed) -> bool:

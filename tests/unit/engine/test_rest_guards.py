@@ -162,6 +162,7 @@ def engine_of(op: Operator, pipeline: Any, *informers: Any) -> Engine:
         pipeline=pipeline,
         revoker=op.revoker,
         classes=op.classes,
+        grants=op.grants,
         ledger=idle,
         events=idle,
         workers=1,

@@ -19,11 +19,13 @@ from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.engine import Informers
 from agent_identity.reconcile.execute import Executor
 from agent_identity.reconcile.fresh import FreshReads
+from agent_identity.reconcile.grants import GrantPipeline
 from agent_identity.reconcile.own import OwnWriter
 from agent_identity.reconcile.pipeline import Pipeline, Tools
+from agent_identity.reconcile.pods import Pod
 from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.revoke import Revoker
-from agent_identity.reconcile.world import Pod, World
+from agent_identity.reconcile.world import World
 from agent_identity.registry import build_rooms
 from samples import CLUSTER, class_of, metadata
 
@@ -107,6 +109,7 @@ class Operator:
         self.revoker = Revoker(
             tools, self.pipeline, self.queue, self.ledger, deadline=self.deadline
         )
+        self.grants = GrantPipeline(tools, rooms.grant_room)
         self.classes = ClassPipeline(tools, rooms.class_rooms, self.ledger, enqueue=self.queue.add)
 
     # --- what others do

@@ -11,7 +11,8 @@ from agent_identity.core.observed import observe_object
 from agent_identity.core.resource import Key, Kind
 from agent_identity.reconcile.bindings import parse_cluster_binding
 from agent_identity.reconcile.objects import LATE_LOGIN_SECONDS, Objects
-from agent_identity.reconcile.world import Pod, World
+from agent_identity.reconcile.pods import Pod
+from agent_identity.reconcile.world import World
 from samples import CLUSTER, class_of, metadata, namespace_of
 
 AGENT, PLANNER = Key("agents", "agent"), Key("agents", "planner")

@@ -5,7 +5,7 @@ is dropped: an empty `from` would let everybody in, plaintext included. A policy
 stays: it lets nobody in, while no policy would let everybody in.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from agent_identity.api.conditions import ConditionType, Reason
@@ -17,8 +17,8 @@ from agent_identity.core.names import account_ref, policy_name
 from agent_identity.core.ownership import owned_metadata, retired_metadata
 from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Ref, Resource, canonical
 from agent_identity.core.status import Report
+from agent_identity.providers.istio.rules import API_VERSION, by_name, istio_rule
 
-API_VERSION = "security.istio.io/v1"
 _SHOWN = 16
 # A principal has at most about 180 bytes, and an object in etcd 1.5 MiB.
 _MOST_CALLERS = 5000
@@ -91,21 +91,6 @@ def policy_rules(facts: Facts) -> list[dict[str, Any]]:
     ]
 
 
-def istio_rule(rule: Rule, principals: list[str]) -> dict[str, Any]:
-    """One rule. principals: at least one; five parts each, no wildcard, no scheme (Istio,
-    AuthorizationPolicy, "Source"). ports are always written: with HTTP fields alone a rule would
-    say nothing about another port."""
-    if not principals or any(len(p.split("/")) != 5 or "*" in p for p in principals):
-        raise ValueError("a rule needs exact principals")
-    operation: dict[str, Any] = {"ports": [str(port) for port in sorted(rule.ports)]}
-    if rule.http:
-        operation |= {"methods": sorted(rule.http.methods), "paths": sorted(rule.http.paths)}
-    if rule.grpc:
-        calls = [(s, m) for s in rule.grpc.services for m in rule.grpc.methods]
-        operation |= {"methods": ["POST"], "paths": sorted(f"/{s}/{m}" for s, m in calls)}
-    return {"from": [{"source": {"principals": principals}}], "to": [{"operation": operation}]}
-
-
 def _too_many(facts: Facts) -> bool:
     return sum(len(_principals(rule, facts)) for rule in _rules(facts)) > _MOST_CALLERS
 
@@ -115,11 +100,7 @@ def _rules(facts: Facts) -> list[Rule]:
     spec = facts.agent_class.spec if facts.agent_class else None
     baseline = spec.inbound.rules if spec and spec.inbound else None
     own = inbound.rules if inbound else None
-    return [*_by_name(baseline), *_by_name(own)]
-
-
-def _by_name(rules: Iterable[Rule] | None) -> list[Rule]:
-    return sorted(rules or (), key=lambda r: r.name)
+    return [*by_name(baseline), *by_name(own)]
 
 
 def _callers(facts: Facts) -> list[tuple[Any, tuple[str, ...]]]:

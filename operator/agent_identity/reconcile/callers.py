@@ -1,0 +1,139 @@
+"""Who calls whom: whom rules name on one side, the agents that are there on the other. No I/O.
+
+Events go in as what an agent is to others (`stands`) and whom an object's rules name (`name`);
+whoever must look again because of it is made due.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from agent_identity.api import rules
+from agent_identity.core.grants import Caller
+from agent_identity.core.identity import Identity
+from agent_identity.core.resource import Key, Subject
+from agent_identity.core.spiffe import SpiffeID
+
+Asked = Mapping[Key, frozenset[str]]
+"""Grant → the rules of it that an agent's own spec.outbound asks for."""
+_Named = tuple[str, str, str]
+_EVERY_AGENT = "AllAgentIdentities"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an agent is to those it calls. principal: empty for one that may be nobody's caller."""
+
+    principal: str = ""
+    asks: Asked = field(default_factory=dict)
+
+    def asked(self, grant: Key) -> tuple[str, frozenset[str]] | None:
+        """Who asks a grant, and for what; None for nothing."""
+        rules = self.asks.get(grant)
+        return (self.principal, rules) if self.principal and rules else None
+
+
+class Callers:
+    """enqueue: makes a key due. is_agents: whether an account is an agent's own."""
+
+    def __init__(
+        self, trust_domain: str, enqueue: Callable[[Key], None], is_agents: Callable[[Key], bool]
+    ) -> None:
+        self._trust_domain = trust_domain
+        self._enqueue = enqueue
+        self._is_agents = is_agents
+        self._standings: dict[Key, Standing] = {}
+        self._here: dict[str, set[Key]] = defaultdict(set)
+        self._callees: dict[_Named, set[Key]] = defaultdict(set)
+        self._named: dict[Key, set[_Named]] = {}
+        self._askers: dict[Key, set[Key]] = defaultdict(set)
+
+    # --- events in
+
+    def name(self, callee: Key, callers: Iterable[rules.Caller]) -> None:
+        """These, and no others any more, are whom an object's rules name."""
+        for named in self._named.pop(callee, ()):
+            self._callees[named].discard(callee)
+        found = {_named(caller, callee.namespace) for caller in callers}
+        if found:
+            self._named[callee] = found
+        for named in found:
+            self._callees[named].add(callee)
+
+    def stands(self, agent: Key, standing: Standing) -> None:
+        """What an agent is now; who names it looks again if that has changed, and a grant also
+        when what the agent asks of it has."""
+        before = self._standings.get(agent, Standing())
+        if before == standing:
+            return
+        self._keep(agent, before, standing)
+        for callee in sorted(self.callees(agent)):
+            if callee.subject is Subject.GRANT:
+                concerned = before.asked(callee) != standing.asked(callee)
+            else:
+                concerned = before.principal != standing.principal
+            if concerned:
+                self._enqueue(callee)
+
+    def _keep(self, agent: Key, before: Standing, after: Standing) -> None:
+        for grant in before.asks:
+            self._askers[grant].discard(agent)
+        for grant in after.asks:
+            self._askers[grant].add(agent)
+        if after == Standing():
+            self._standings.pop(agent, None)
+            self._here[agent.namespace].discard(agent)
+        else:
+            self._standings[agent] = after
+            self._here[agent.namespace].add(agent)
+
+    def account_changed(self, account: Key) -> None:
+        """Whether an account is an agent's own may have changed."""
+        named = ("ServiceAccount", account.namespace, account.name)
+        for callee in sorted(self._callees.get(named, ())):
+            self._enqueue(callee)
+
+    # --- facts out
+
+    def callees(self, agent: Key) -> set[Key]:
+        """Whose rules name this agent, or all agents of its namespace."""
+        by_name = self._callees.get(("AgentIdentity", agent.namespace, agent.name), set())
+        return by_name | self._callees.get((_EVERY_AGENT, agent.namespace, ""), set())
+
+    def askers(self, grant: Key) -> set[Key]:
+        """Agents whose spec.outbound names a grant, whether it is there or not."""
+        return set(self._askers.get(grant, ()))
+
+    def names(self, caller: rules.Caller, namespace: str, agent: Key) -> bool:
+        """Whether a rule's caller is this agent. namespace: of the rule's object."""
+        kind, where, name = _named(caller, namespace)
+        named = kind == "AgentIdentity" and name == agent.name
+        return where == agent.namespace and (named or kind == _EVERY_AGENT)
+
+    def who(self, caller: rules.Caller, namespace: str) -> Iterator[Caller]:
+        """Those whom a rule's caller stands for and who are there. An agent's own account is no
+        other workload's: as such it would have what its agent may not, or no longer."""
+        kind, where, name = _named(caller, namespace)
+        if kind == "ServiceAccount":
+            if not self._is_agents(Key(where, name)):
+                account = SpiffeID(self._trust_domain, where, name)
+                yield Caller("ServiceAccount", where, name, account.principal)
+            return
+        agents = self._here.get(where, ()) if kind == _EVERY_AGENT else [Key(where, name)]
+        for agent in sorted(agents):
+            if principal := self._standings.get(agent, Standing()).principal:
+                yield Caller("AgentIdentity", agent.namespace, agent.name, principal)
+
+    def asks(self, agent: Key, grant: Key, rule: str) -> bool:
+        """Whether an agent's own spec.outbound asks for a grant's rule."""
+        return rule in self._standings.get(agent, Standing()).asks.get(grant, ())
+
+
+def outbound_of(identity: Identity) -> Asked:
+    """What an identity's spec.outbound asks for."""
+    entries = (identity.spec.outbound or ()) if identity.spec else ()
+    return {Key(e.namespace, e.grant, Subject.GRANT): frozenset(e.rules) for e in entries}
+
+
+def _named(caller: rules.Caller, namespace: str) -> _Named:
+    return caller.kind, caller.namespace or namespace, caller.name or ""

@@ -1,0 +1,258 @@
+"""One AgentAccessGrant, from what is known to what is said of it; and its end."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent_identity.api.conditions import ConditionType, EventReason, Reason
+from agent_identity.clients.kube import CLASSES, NAMESPACES, OURS, ApiError
+from agent_identity.core.checks import Standing, Verdict
+from agent_identity.core.errors import Failed, Problem, Waiting
+from agent_identity.core.grants import Caller, GrantFacts, judge_grant, main_ref
+from agent_identity.core.identity import Grant, Identity, parse_namespace
+from agent_identity.core.ownership import is_orphan
+from agent_identity.core.plan import Plan, Verb, plan_changes
+from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Observed, Ref, Resource
+from agent_identity.core.status import Report, Status, grant_status
+from agent_identity.providers.contract import GrantRoom
+from agent_identity.reconcile.execute import Outcome
+from agent_identity.reconcile.own import own_path, was_ready
+from agent_identity.reconcile.pipeline import Tools
+from agent_identity.telemetry import REPAIRED, now
+
+_SOON = 0.05
+_MAIN = ConditionType.POLICY
+Pairs = frozenset[tuple[Caller, str]]
+
+
+class GrantPipeline:
+    """Level-based, as the identities' is."""
+
+    def __init__(self, tools: Tools, room: GrantRoom) -> None:
+        self._tools = tools
+        self._world = tools.world
+        self._room = room
+        self._settled: dict[str, tuple[int, Pairs]] = {}
+
+    async def reconcile(self, facts: GrantFacts) -> Problem | None:
+        """Bring its policies to what is decided, and say so. Returns what decides over a retry."""
+        if facts.grant.deleting:
+            return await self._end(facts)
+        facts, outcome, unsure = await self._carry_out(facts)
+        verdict = judge_grant(facts)
+        problem = verdict.problem or unsure or outcome.problems.get(self._room.room)
+        if problem is not None and problem.reason is Reason.BUSY:
+            return problem
+        if not problem:
+            self._tell_repairs(facts, outcome)
+        self._note_written(facts, verdict, outcome)
+        await self._tools.own.write_status(facts.grant, self._status(facts, verdict, problem))
+        return problem
+
+    async def _carry_out(self, facts: GrantFacts) -> tuple[GrantFacts, Outcome, Problem | None]:
+        """Who can't be seen afresh is not let in, and the rest goes on: what is taken away waits
+        for nobody."""
+        outcome = Outcome()
+        if not facts.mesh_installed:
+            detail = "the API server does not serve security.istio.io/v1"
+            return facts, outcome, Waiting(Reason.MESH_NOT_INSTALLED, detail)
+        unsure, changes = None, self._changes(facts)
+        if changes.gives or self._lacks_finalizer(facts):
+            facts, unsure = await self._look_afresh(facts)
+            changes = self._changes(facts)
+        # A caller that moves from one policy to another is in both for a moment, never in none.
+        await self._tools.executor.give(changes.gives, outcome, missing=())
+        await self._tools.executor.take(changes.takes, None, outcome)
+        return facts, outcome, unsure
+
+    def _changes(self, facts: GrantFacts) -> Plan:
+        ours = facts.ours()
+        desired = self._room.desired(facts, judge_grant(facts).standing)
+        kept = [r for r in desired if r.ref in ours or r.ref not in facts.observed]
+        return plan_changes(kept, ours, {self._room.kind: self._room.room})
+
+    def _lacks_finalizer(self, facts: GrantFacts) -> bool:
+        """A grant that enforces is held, so that what it guards stays shut when it goes."""
+        spec = facts.grant.spec
+        enforces = spec is not None and spec.enforcement == "Enforce"
+        granted = enforces and judge_grant(facts).standing is Standing.GRANTED
+        return granted and CLEANUP_FINALIZER not in facts.grant.meta.finalizers
+
+    # --- fresh reads before giving
+
+    async def _look_afresh(self, facts: GrantFacts) -> tuple[GrantFacts, Problem | None]:
+        """Facts on which the grant, and every agent that it is about to let in by a rule that did
+        not, was read after the decision to give."""
+        await self._read_grant(facts)
+        known = self._world.grants.written(facts.grant.key)
+        looked_at = facts.pairs
+        unseen = await self._read_agents(looked_at - known)
+        fresh = self._world.grants.facts(facts.grant.key)
+        if fresh is None or fresh.grant.deleting:
+            raise Failed(Reason.BUSY, "the grant has changed meanwhile", retry_after=_SOON)
+        sure = known | {(c, r) for c, r in looked_at if Key(c.namespace, c.name) not in unseen}
+        problem = next(iter(unseen.values()), None) or _late(fresh.pairs - known - looked_at)
+        return fresh.only(sure), problem
+
+    async def _read_grant(self, facts: GrantFacts) -> None:
+        grant = facts.grant
+        try:
+            if self._lacks_finalizer(facts):
+                finalizers = [*grant.meta.finalizers, CLEANUP_FINALIZER]
+                await self._tools.own.set_finalizers(grant, finalizers)
+            else:
+                body = await self._tools.kube.get(own_path(grant))
+                self._world.grants.see(body, own=True)
+        except ApiError as error:
+            if not error.absent:
+                raise
+            self._world.grants.lose(grant.key, grant.meta.uid)
+
+    async def _read_agents(self, pairs: Pairs) -> dict[Key, Problem]:
+        """Those that could not be read, and why."""
+        agents = {Key(c.namespace, c.name) for c, _ in pairs if c.kind == "AgentIdentity"}
+        looks = {a: i for a in sorted(agents) if (i := self._world.identities.get(a))}
+        found = await asyncio.gather(*(self._read_agent(i) for i in looks.values()))
+        return {agent: problem for agent, problem in zip(looks, found, strict=True) if problem}
+
+    async def _read_agent(self, identity: Identity) -> Problem | None:
+        try:
+            await asyncio.gather(
+                self._read_identity(identity),
+                self._read_class(identity.class_name),
+                self._read_namespace(identity.key.namespace),
+            )
+        except Problem as problem:
+            return problem
+        return None
+
+    async def _read_identity(self, identity: Identity) -> None:
+        body = await self._read(own_path(identity))
+        if body is None:
+            self._world.lose_identity(identity.key, identity.meta.uid)
+        else:
+            self._world.see_identity(body)
+
+    async def _read_class(self, name: str) -> None:
+        body, known = await self._read(CLASSES.path(name=name)), self._world.classes.get(name)
+        if body is not None:
+            self._world.see_class(body)
+        elif known is not None:
+            self._world.lose_class(name, known.meta.uid)
+
+    async def _read_namespace(self, name: str) -> None:
+        body = await self._read(NAMESPACES.path(name=name))
+        if body is not None:
+            self._world.namespace_seen(parse_namespace(body))
+
+    async def _read(self, path: str) -> Mapping[str, Any] | None:
+        try:
+            return await self._tools.fresh.read(path)
+        except ApiError as error:
+            if not error.absent:
+                raise
+            return None
+
+    # --- telling
+
+    def _note_written(self, facts: GrantFacts, verdict: Verdict, outcome: Outcome) -> None:
+        if outcome.problems or not facts.mesh_installed:
+            return
+        spec = facts.grant.spec
+        enforced = spec is not None and spec.enforcement == "Enforce"
+        granted = enforced and verdict.standing is Standing.GRANTED
+        self._world.grants.wrote(facts.grant.key, facts.pairs if granted else frozenset())
+
+    def _tell_repairs(self, facts: GrantFacts, outcome: Outcome) -> None:
+        """What was put back is drift where this generation with these callers was in place."""
+        grant = facts.grant
+        mark = (grant.meta.generation, facts.pairs)
+        settled = self._settled.get(grant.meta.uid)
+        known = settled == mark or (settled is None and was_ready(grant))
+        repaired = [a for a in outcome.done if a.gives or a.verb is Verb.RELEASE]
+        if repaired and known:
+            what = ", ".join(sorted(str(a.ref) for a in repaired))
+            self._tools.events.tell(
+                grant, EventReason.REPAIRED, f"{what} was changed: put back", warning=True
+            )
+            for action in repaired:
+                REPAIRED.labels(action.ref.kind.value).inc()
+        if not outcome.problems:
+            self._settled[grant.meta.uid] = mark
+
+    def _status(self, facts: GrantFacts, verdict: Verdict, problem: Problem | None) -> Status:
+        standing = verdict.standing
+        told = facts if standing is Standing.GRANTED else facts.only(frozenset())
+        reports = [r for r in self._room.reports(told) if not (problem and r.condition == _MAIN)]
+        reports = [Report(_MAIN, problem=problem), *reports] if problem else reports
+        fields = self._room.status_fields(told, standing)
+        return grant_status(facts.grant, reports, fields, now())
+
+    # --- its end
+
+    async def _end(self, facts: GrantFacts) -> Problem | None:
+        """What it guards is shut, or opened where the grant says so; then it may go."""
+        grant = facts.grant
+        if CLEANUP_FINALIZER not in grant.meta.finalizers:
+            return None
+        opens = grant.spec is not None and grant.spec.on_delete == "Open"
+        main = facts.ours().get(main_ref(grant.key))
+        stays = [] if opens or main is None else [self._shut(grant, main)]
+        if problem := await self._leave(stays, facts.ours()):
+            return problem
+        rest = [f for f in grant.meta.finalizers if f != CLEANUP_FINALIZER]
+        try:
+            await self._tools.own.set_finalizers(grant, rest)
+        except ApiError as error:
+            if not error.absent:
+                raise
+            rest = []
+        if not rest:
+            self._world.grants.lose(grant.key, grant.meta.uid)
+            self._settled.pop(grant.meta.uid, None)
+        return None
+
+    def _shut(self, grant: Grant, main: Observed) -> Resource:
+        return self._room.retired(grant.key, main, grant.spec)
+
+    async def _leave(
+        self, stays: Sequence[Resource], observed: Mapping[Ref, Observed]
+    ) -> Problem | None:
+        outcome = Outcome()
+        changes = plan_changes(stays, observed, {self._room.kind: self._room.room})
+        await self._tools.executor.give(changes.gives, outcome, missing=())
+        await self._tools.executor.take(changes.takes, None, outcome)
+        if outcome.held:
+            return Failed(Reason.BUSY, "a policy is not gone yet", retry_after=_SOON)
+        return outcome.problems.get(self._room.room)
+
+    async def sweep(self, key: Key) -> Problem | None:
+        """Policies of a grant that is gone by force: they keep what they guard shut. What was left
+        shut when a grant went stays until somebody takes it away."""
+        left = {
+            ref: seen
+            for ref, seen in self._world.objects.labelled(key).items()
+            if not seen.is_retired_policy and (is_orphan(seen) or seen.owner_uid)
+        }
+        if not left or await self._is_there(key):
+            return None
+        main = left.get(main_ref(key))
+        stays = [self._room.retired(key, main, None)] if main else []
+        return await self._leave(stays, left)
+
+    async def _is_there(self, key: Key) -> bool:
+        try:
+            body = await self._tools.kube.get(OURS[key.subject].path(key.namespace, key.name))
+        except ApiError as error:
+            if not error.absent:
+                raise
+            return False
+        self._world.grants.see(body)
+        return True
+
+
+def _late(pairs: Pairs) -> Problem | None:
+    """Who came while others were being read has its turn next."""
+    if not pairs:
+        return None
+    return Failed(Reason.BUSY, "more callers came meanwhile", retry_after=_SOON)

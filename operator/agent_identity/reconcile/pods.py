@@ -1,0 +1,60 @@
+"""Pods that carry an identity's label, by the identity. No I/O."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent_identity.core.resource import IDENTITY_LABEL, Key
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod that carries an identity's label."""
+
+    namespace: str
+    name: str
+    labels: Mapping[str, str]
+
+    @property
+    def agent(self) -> Key:
+        return Key(self.namespace, self.labels.get(IDENTITY_LABEL, ""))
+
+    def carries(self, labels: Mapping[str, str]) -> bool:
+        """Whether a selector by these labels matches it."""
+        return all(self.labels.get(k) == v for k, v in labels.items())
+
+
+class Pods:
+    """One store; a pod whose label changes moves."""
+
+    def __init__(self) -> None:
+        self._of: dict[Key, dict[str, Pod]] = defaultdict(dict)
+        self._agents: dict[str, set[Key]] = defaultdict(set)
+
+    def change(self, before: Pod | None, after: Pod | None) -> None:
+        """Put a pod in the place of what it was."""
+        if before is not None:
+            self._of[before.agent].pop(before.name, None)
+            if not self._of[before.agent]:
+                del self._of[before.agent]
+                self._agents[before.namespace].discard(before.agent)
+        if after is not None:
+            self._of[after.agent][after.name] = after
+            self._agents[after.namespace].add(after.agent)
+
+    def of(self, agent: Key) -> list[Pod]:
+        """Pods of an identity."""
+        return list(self._of.get(agent, {}).values())
+
+    def matched(self, namespace: str, labels: Mapping[str, str]) -> Iterator[Key]:
+        """Identities some pod of which a selector by these labels matches, sorted."""
+        for agent in sorted(self._agents.get(namespace, ())):
+            if any(pod.carries(labels) for pod in self._of[agent].values()):
+                yield agent
+
+
+def parse_pod(body: Mapping[str, Any]) -> Pod:
+    """A pod from the API server's object."""
+    metadata = body["metadata"]
+    return Pod(metadata["namespace"], metadata["name"], metadata.get("labels") or {})
