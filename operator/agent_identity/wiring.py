@@ -8,6 +8,7 @@ from agent_identity.clients.kube import Kube
 from agent_identity.clients.token_file import TokenFile
 from agent_identity.clients.vault import Vault
 from agent_identity.providers.kube_backend import KubeBackend
+from agent_identity.reconcile.callees_first import CalleesFirst
 from agent_identity.reconcile.classes import ClassPipeline
 from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.engine import Engine, Informers
@@ -40,7 +41,8 @@ def build_engine(
     events = EventWriter(kube, instance=settings.instance)
     executor = _executor(kube, world, informers, rooms)
     own = OwnWriter(kube, world, events)
-    tools = Tools(world, kube, executor, rooms.rooms, events, FreshReads(kube), own)
+    first = CalleesFirst(world, queue)
+    tools = Tools(world, kube, executor, rooms.rooms, events, FreshReads(kube), own, first)
 
     def wake_creditors(home: str) -> None:
         for agent_class in world.classes_at(home):
@@ -54,9 +56,7 @@ def build_engine(
         queue=queue,
         informers=informers,
         pipeline=pipeline,
-        revoker=Revoker(
-            tools, pipeline, queue, ledger, deadline=settings.deletion_deadline_seconds
-        ),
+        revoker=Revoker(tools, pipeline, ledger, deadline=settings.deletion_deadline_seconds),
         grants=GrantPipeline(tools, rooms.grant_room),
         classes=ClassPipeline(tools, rooms.class_rooms, ledger, enqueue=queue.add),
         ledger=ledger,

@@ -16,6 +16,7 @@ from agent_identity.core.plan import Action, Verb
 from agent_identity.core.resource import CLEANUP_FINALIZER, Key
 from agent_identity.core.status import Report, Status, identity_status
 from agent_identity.providers.contract import Provider
+from agent_identity.reconcile.callees_first import CalleesFirst
 from agent_identity.reconcile.decide import Decision, decide, plan, rooms_by_kind
 from agent_identity.reconcile.execute import Executor, Outcome
 from agent_identity.reconcile.fresh import FreshReads
@@ -37,6 +38,7 @@ class Tools:
     events: EventWriter
     fresh: FreshReads
     own: OwnWriter
+    first: CalleesFirst
 
 
 class Pipeline:
@@ -66,6 +68,8 @@ class Pipeline:
             facts, outcome, self._room_of, granted=granted
         )
         changes = plan(decision, observed, self._tools.rooms, blind=outcome.problems)
+        if changes.takes and not granted and self._tools.first.hold(facts.identity.key):
+            raise Failed(Reason.BUSY, "those it calls shut it out first", retry_after=0.05)
         await self._tools.executor.take(changes.takes, facts, outcome)
         await self._forget_gone_accounts(facts, outcome)
         if changes.gives or self._lacks_finalizer(facts, decision):
@@ -176,6 +180,7 @@ class Pipeline:
     def forget(self, key: Key, uid: str) -> None:
         """An identity is gone."""
         self._settled.pop(uid, None)
+        self._tools.first.forget(key)
         log.info("gone: %s", key)
 
 

@@ -21,7 +21,6 @@ from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.decide import rooms_by_kind
 from agent_identity.reconcile.execute import Outcome, Owe
 from agent_identity.reconcile.pipeline import Pipeline, Tools
-from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.telemetry import now
 
 _SOON = 0.2
@@ -31,11 +30,10 @@ class Revoker:
     """deadline: seconds after which a deletion no longer waits for anybody."""
 
     def __init__(
-        self, tools: Tools, pipeline: Pipeline, queue: WorkQueue, ledger: Ledger, *, deadline: float
+        self, tools: Tools, pipeline: Pipeline, ledger: Ledger, *, deadline: float
     ) -> None:
         self._tools = tools
         self._pipeline = pipeline
-        self._queue = queue
         self._ledger = ledger
         self._deadline = deadline
         self._room_of = rooms_by_kind(tools.rooms)
@@ -46,7 +44,9 @@ class Revoker:
         if CLEANUP_FINALIZER not in identity.meta.finalizers:
             return None
         late = _seconds_since(identity.meta.deleted) > self._deadline
-        lag = not late and self._callees_lag(identity.key)
+        if not late and self._tools.first.hold(identity.key):
+            return Failed(Reason.BUSY, "those it calls shut it out first", retry_after=_SOON)
+        lag = not late and self._tools.first.lag(identity.key)
         outcome = await self._take_away(facts, late=late, rights_only=lag)
         if problem := next(iter(outcome.problems.values()), None):
             return problem if problem.reason is Reason.BUSY else await self._say(facts, problem)
@@ -58,11 +58,6 @@ class Revoker:
             )
         await self._let_go(identity)
         return None
-
-    def _callees_lag(self, key: Key) -> bool:
-        world = self._tools.world
-        others = world.callers.callees(key) - {key}
-        return any(self._queue.pending(c) for c in others if not world.deleting(c))
 
     async def _take_away(self, facts: Facts, *, late: bool, rights_only: bool) -> Outcome:
         """rights_only: account and policies stay until the callees no longer name it."""

@@ -12,6 +12,7 @@ from agent_identity.api.conditions import Reason
 from agent_identity.core.errors import Failed
 from agent_identity.core.resource import Key
 from agent_identity.providers.contract import Debt
+from agent_identity.reconcile.callees_first import PATIENCE_SECONDS
 from agent_identity.reconcile.debts import Ledger
 
 DOWN = Failed(Reason.UNREACHABLE, "no answer")
@@ -114,16 +115,27 @@ async def test_rights_go_before_what_guards_them() -> None:
 
 
 @told
-async def test_callees_close_before_the_account_goes() -> None:
-    """Its rights go at once; while somebody still lets it in, nobody new may be it."""
+@pytest.mark.parametrize("end", ["deleted", "stalled"])
+async def test_callees_close_before_anything_goes(end: str) -> None:
+    """Somebody whose turn does not come keeps no right in place. The account waits longer: while
+    it is let in somewhere, nobody new may be it."""
     op = Operator()
     await op.ready()
+    before = op.there()
     caller = {"kind": "AgentIdentity", "name": "agent"}
     op.identity("callee", inbound={**OPEN, "rules": [{**OPEN["rules"][0], "from": [caller]}]})
     op.queue.add(Key("agents", "callee"))
-    op.delete()
+    if end == "deleted":
+        op.delete()
+    else:
+        op.identity(rbac={"clusterRoles": ["no-such"]})
+    await op.turn()
+    assert op.there() == before
+    op.now += PATIENCE_SECONDS
     await op.turn()
     assert op.there() == {"ServiceAccount", *CLOSED}
+    if end == "stalled":
+        return
     await op.drain()
     await op.turn()
     assert gone(op)

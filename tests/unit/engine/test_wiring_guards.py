@@ -14,6 +14,7 @@ from agent_identity.core.errors import Problem
 from agent_identity.core.identity import Namespace
 from agent_identity.core.resource import Key, Kind
 from agent_identity.providers.kube_backend import KubeBackend
+from agent_identity.reconcile.callees_first import CalleesFirst
 from agent_identity.reconcile.classes import ClassPipeline
 from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.engine import Informers
@@ -75,6 +76,7 @@ class Operator:
         self.informers = Informers(self.api.kube, self.world)
         self.world.mesh_installed = self.informers.mesh_installed
         self.deadline = deadline
+        self.now = 0.0
         self.restart()
         self.world.namespace_changed(None, Namespace("kube-system", "uid-of-cluster", {}, False))
         self.namespace(agents="allowed")
@@ -103,12 +105,11 @@ class Operator:
         events = cast("Any", self.events)
         self.own = OwnWriter(kube, self.world, events)
         fresh = FreshReads(kube)
-        tools = Tools(self.world, kube, self.executor, rooms.rooms, events, fresh, self.own)
+        first = CalleesFirst(self.world, self.queue, lambda: self.now)
+        tools = Tools(self.world, kube, self.executor, rooms.rooms, events, fresh, self.own, first)
         self.pipeline = Pipeline(tools)
         self.ledger = Ledger(kube, "agent-identity-system", recorded=lambda _: None)
-        self.revoker = Revoker(
-            tools, self.pipeline, self.queue, self.ledger, deadline=self.deadline
-        )
+        self.revoker = Revoker(tools, self.pipeline, self.ledger, deadline=self.deadline)
         self.grants = GrantPipeline(tools, rooms.grant_room)
         self.classes = ClassPipeline(tools, rooms.class_rooms, self.ledger, enqueue=self.queue.add)
 

@@ -1,0 +1,41 @@
+"""Whoever ceases to be an agent is first shut out by those it calls; then the rest of it goes."""
+
+import time
+from collections.abc import Callable
+
+from agent_identity.core.resource import Key
+from agent_identity.reconcile.queue import WorkQueue
+from agent_identity.reconcile.world import World
+
+# A callee whose turn does not come for so long must not keep a right in place.
+PATIENCE_SECONDS = 5.0
+
+
+class CalleesFirst:
+    """clock: seconds."""
+
+    def __init__(
+        self, world: World, queue: WorkQueue, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._world = world
+        self._queue = queue
+        self._clock = clock
+        self._since: dict[Key, float] = {}
+
+    def lag(self, key: Key) -> bool:
+        """Whether somebody that lets it in has still to look. One that failed to does not count:
+        it has been tried."""
+        others = self._world.callers.callees(key) - {key}
+        return any(self._queue.pending(c) for c in others if not self._world.deleting(c))
+
+    def hold(self, key: Key) -> bool:
+        """Whether nothing of it is to go yet."""
+        if not self.lag(key):
+            self._since.pop(key, None)
+            return False
+        since = self._since.setdefault(key, self._clock())
+        return self._clock() - since < PATIENCE_SECONDS
+
+    def forget(self, key: Key) -> None:
+        """It is gone."""
+        self._since.pop(key, None)
