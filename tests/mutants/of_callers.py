@@ -17,8 +17,8 @@ CALLERS = (
         1,
         "A rule whose callers are all missing is dropped.",
         ISTIO,
-        "        if (principals := _principals(rule, facts))\n",
-        "        for principals in [_principals(rule, facts)]\n",
+        "for rule in _rules(facts) if (principals := _principals(rule, facts))",
+        "for rule in _rules(facts) for principals in [_principals(rule, facts)]",
         (f"{ROOM}::test_a_rule_whose_callers_are_missing_is_dropped_and_the_policy_stays",),
     ),
     Mutant(
@@ -53,8 +53,8 @@ CALLERS = (
         1,
         "The policy of an identity that may have nothing has no rules.",
         ISTIO,
-        "policy_rules(facts) if granted else [])",
-        "policy_rules(facts))",
+        "return _all_policies(facts) if granted else _policies(facts, [])",
+        "return _all_policies(facts)",
         (f"{ORDER}::test_a_stalled_identity_keeps_mtls_and_deny_and_nothing_else",),
     ),
     Mutant(
@@ -71,8 +71,8 @@ CALLERS = (
         1,
         "The policy says ALLOW: with rules it lets in only these, without rules nobody.",
         ISTIO,
-        'spec |= {"action": "ALLOW"}',
-        'spec |= {"action": "AUDIT"}',
+        'guarded | {"action": "ALLOW"}',
+        'guarded | {"action": "AUDIT"}',
         (f"{ROOM}::test_a_rule_whose_callers_are_missing_is_dropped_and_the_policy_stays",),
     ),
     Mutant(

@@ -19,6 +19,7 @@ SNAPSHOT = {
     ("agentidentity.dev", "agentidentities/finalizers", ("update",), ()),
     ("", "namespaces", READ, ()),
     ("", "pods", ("list", "watch"), ()),
+    ("", "services", ("list", "watch"), ()),
     ("", "serviceaccounts", OWN, ()),
     ("rbac.authorization.k8s.io", "rolebindings", OWN, ()),
     ("rbac.authorization.k8s.io", "clusterrolebindings", ("list", "watch"), ()),

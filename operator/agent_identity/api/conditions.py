@@ -98,6 +98,10 @@ class Reason(Described):
         "Two clusters use one cluster name at this Vault mount: give this operator another name.",
     )
     # Somebody else is due (Waiting).
+    WAYPOINT_MISSING = (
+        "WaypointMissing",
+        "Name the waypoint in the class, and give the agent a Service that selects its label.",
+    )
     CLASS_NOT_FOUND = "ClassNotFound", "Create the class, or mend spec.className."
     CLASS_DELETING = "ClassDeleting", "The class is being deleted: choose another one."
     CLASS_INVALID = "ClassInvalid", "The platform team must mend the class; its status says how."

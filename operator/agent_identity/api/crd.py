@@ -39,6 +39,7 @@ _CLASS_COLUMNS = [
     _column("Ready", "string", f"{_READY}.status", "Whether all that the class stands on is there"),
     _column("Reason", "string", f"{_READY}.reason", "Why"),
     _column("Age", "date", ".metadata.creationTimestamp", "Since when it exists"),
+    _column("Message", "string", f"{_READY}.message", "Why, in words", priority=1),
 ]
 _IDENTITY_COLUMNS = [
     _column("Ready", "string", f"{_READY}.status", "Whether all that was asked for is in place"),

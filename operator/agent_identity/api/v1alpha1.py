@@ -140,11 +140,31 @@ class ClassInbound(Frozen):
     """Rules that every agent of the class gets on top of its own, e.g. for a scraper."""
 
 
+class Waypoint(Frozen):
+    """Who stands before the agents where the data plane is Ambient, and enforces HTTP and gRPC."""
+
+    service_account: f.DnsLabel
+    """The account that the waypoint runs as; Istio gives it the Gateway's name."""
+    namespace: f.DnsLabel | None = None
+    """Where it runs. Left out: in each agent's own namespace."""
+
+
 class Istio(Frozen):
     """How the mesh is run."""
 
-    data_plane: Literal["Sidecar"]
-    """Sidecar: policies are enforced beside the workload."""
+    laws = (
+        Law(
+            "!has(self.waypoint) || self.dataPlane == 'Ambient'",
+            "waypoint is for dataPlane Ambient only",
+            lambda i: i.waypoint is None or i.data_plane == "Ambient",
+        ),
+    )
+
+    data_plane: Literal["Sidecar", "Ambient"]
+    """Sidecar: policies are enforced beside the workload, by Envoy (not by proxyless gRPC).
+    Ambient: ports by ztunnel, HTTP and gRPC by a waypoint."""
+    waypoint: Waypoint | None = None
+    """With Ambient: who passes HTTP and gRPC on. Left out, such rules let nobody in."""
 
 
 class Mesh(Frozen):

@@ -58,6 +58,7 @@ OURS: Mapping[Subject, Api] = {
 }
 NAMESPACES = Api("/api/v1", "namespaces")
 PODS = Api("/api/v1", "pods")
+SERVICES = Api("/api/v1", "services")
 CLUSTER_ROLE_BINDINGS = Api("/apis/rbac.authorization.k8s.io/v1", "clusterrolebindings")
 CONFIG_MAPS = Api("/api/v1", "configmaps")
 LEASES = Api("/apis/coordination.k8s.io/v1", "leases")
@@ -72,7 +73,8 @@ OWNED: Mapping[Kind, Api] = {
 
 
 class ApiError(Failed):
-    """The API server refused. status: HTTP's. cause: of a Status, e.g. NamespaceTerminating."""
+    """The API server refused. status: HTTP's. cause: of a Status, e.g. NamespaceTerminating.
+    escalates: whoever asked may not give the rights that they asked to give."""
 
     def __init__(
         self,
@@ -81,11 +83,13 @@ class ApiError(Failed):
         message: str,
         *,
         cause: str = "",
+        escalates: bool = False,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(reason, message, retry_after=retry_after)
         self.status = status
         self.cause = cause
+        self.escalates = escalates
 
     @property
     def absent(self) -> bool:
@@ -107,6 +111,8 @@ _REASONS: Mapping[int, Reason] = {
     HTTPStatus.FORBIDDEN: Reason.FORBIDDEN,
     HTTPStatus.TOO_MANY_REQUESTS: Reason.THROTTLED,
 }
+# The API server has no code for it, and all that it says is longer than a message of ours.
+_ESCALATION = "attempting to grant RBAC permissions not currently held"
 
 
 def _api_error(status: int, body: Mapping[str, Any], retry_after: str | None) -> ApiError:
@@ -115,8 +121,11 @@ def _api_error(status: int, body: Mapping[str, Any], retry_after: str | None) ->
     causes = (body.get("details") or {}).get("causes") or ()
     cause = next((str(c["reason"]) for c in causes if c.get("reason")), "")
     message = redacted(str(body.get("message") or f"the API server answered {status}"))
+    escalates = status == HTTPStatus.FORBIDDEN and _ESCALATION in str(body.get("message"))
     wait = float(retry_after) if retry_after and retry_after.isdigit() else None
-    return ApiError(status, reason, message, cause=cause, retry_after=wait)
+    return ApiError(
+        status, reason, message, cause=cause, escalates=escalates, retry_after=wait
+    )
 
 
 def authenticated_session(

@@ -12,7 +12,7 @@ import aiohttp
 
 from agent_identity.api.conditions import Reason
 from agent_identity.api.v1alpha1 import ClassVault
-from agent_identity.clients.failures import what_failed
+from agent_identity.clients.failures import is_untrusted, what_failed
 from agent_identity.clients.limits import Gate
 from agent_identity.clients.token_file import TokenFile
 from agent_identity.core.errors import Failed, Invalid
@@ -24,6 +24,14 @@ PATIENCE = 5.0
 # A token is renewed when this part of its life is over; a young one is not doubted after a 403.
 _RENEW_AT = 0.6
 _YOUNG_SECONDS = 20.0
+
+
+class _Refusal(Failed):
+    """Vault answered, and not with what was asked for. told: in its own words, fit to show."""
+
+    def __init__(self, reason: Reason, message: str, told: str) -> None:
+        super().__init__(reason, message)
+        self.told = told
 
 
 class _Token:
@@ -136,11 +144,12 @@ class Vault:
             answer = await self._send(
                 "POST", f"auth/{login.mount}/login", {"role": login.role, "jwt": self._jwt.read()}
             )
-        except Failed as error:
+        except _Refusal as error:
             if error.reason not in (Reason.FORBIDDEN, Reason.REJECTED):
                 raise
             detail = f"login as role {login.role} at auth/{login.mount} of {self.spec.address}"
-            raise Failed(Reason.LOGIN_REFUSED, f"{detail} was refused") from error
+            why = f": {error.told}" if error.told else ""
+            raise Failed(Reason.LOGIN_REFUSED, f"{detail} was refused{why}") from error
         if not answer or "auth" not in answer:
             raise Failed(Reason.LOGIN_REFUSED, f"auth/{login.mount}/login gave no token")
         return _Token(answer["auth"])
@@ -166,7 +175,8 @@ class Vault:
         except (aiohttp.ClientError, TimeoutError, UnicodeError) as error:
             REQUESTS.labels("vault", method, "error").inc()
             detail = f"Vault {self.spec.address} does not answer: {what_failed(error)}"
-            raise Failed(Reason.UNREACHABLE, detail) from error
+            advice = "; set vault.caBundle, if its CA is your own" if is_untrusted(error) else ""
+            raise Failed(Reason.UNREACHABLE, f"{detail}{advice}") from error
 
     def _answer(self, status: int, content: bytes, path: str) -> Json | None:
         body = _json(content)
@@ -175,8 +185,8 @@ class Vault:
         if status == HTTPStatus.NOT_FOUND:
             return None
         told = redacted("; ".join(str(e) for e in (body or {}).get("errors") or ()))
-        where = path.partition("?")[0]
-        raise _failure(status, told, f"{where} of Vault {self.spec.address}")
+        reason, detail = _failure(status, told, path.partition("?")[0], self.spec.address)
+        raise _Refusal(reason, detail, told)
 
 
 def _json(content: bytes) -> Json | None:
@@ -187,13 +197,17 @@ def _json(content: bytes) -> Json | None:
     return body if isinstance(body, dict) else None
 
 
-def _failure(status: int, told: str, where: str) -> Failed:
+def _failure(status: int, told: str, path: str, address: str) -> tuple[Reason, str]:
+    """Of what concerns all of Vault the gate tells everybody: whose role it was stays out."""
+    where = f"{path} of Vault {address}"
     if status == HTTPStatus.FORBIDDEN:
-        return Failed(Reason.FORBIDDEN, f"no right on {where}")
+        return Reason.FORBIDDEN, f"no right on {where}"
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Failed(Reason.THROTTLED, f"too many requests for {where}")
+        return Reason.THROTTLED, f"too many requests for {where}"
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        return Failed(Reason.SEALED, f"{where} is sealed or not ready")
+        return Reason.SEALED, f"Vault {address} is sealed or not ready"
     if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Failed(Reason.REJECTED, f"{where} answered {status}: {told}")
-    return Failed(Reason.UNREACHABLE, f"{where} answered {status}: {told}")
+        return Reason.REJECTED, f"{where} answered {status}: {told}"
+    role = path.partition("/role/")[2]
+    unnamed = told.replace(role, "…") if role else told
+    return Reason.UNREACHABLE, f"Vault {address} answered {status}: {unnamed}"

@@ -56,6 +56,15 @@ class Ask:
         return f"{self.grant} rule {self.rule}"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class AgentService:
+    """A Service that selects pods of one agent only. ports: of the Service, and of the pods that
+    each leads to; one that leads to a port by name is left out."""
+
+    name: str
+    ports: tuple[tuple[int, int], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Rival:
     """Another identity that holds the account that this one wants."""
@@ -70,7 +79,8 @@ class Facts:
     carry the identity's label or one of its names. owners: UIDs of identities that are
     there and control one of these. callers: every caller that its rules and its
     class's name → SPIFFE principals of those who are there. outbound: what its
-    spec.outbound asks for, sorted. pods: whether pods with the label run.
+    spec.outbound asks for, sorted. services: those that lead to it, sorted. pods: whether
+    pods with the label run.
     mesh_installed: whether the mesh's CRDs are served."""
 
     cluster: Cluster
@@ -84,6 +94,7 @@ class Facts:
     foreign_policies: tuple[ForeignPolicy, ...] = ()
     foreign_bindings: tuple[ForeignBinding, ...] = ()
     outbound: tuple[Ask, ...] = ()
+    services: tuple[AgentService, ...] = ()
     pods: bool = False
     mesh_installed: bool = True
 

@@ -127,6 +127,26 @@ def _nothing_is_foreign(facts: GrantFacts) -> Problem | None:
     )
 
 
+def _nothing_is_left_shut_elsewhere(facts: GrantFacts) -> Problem | None:
+    """To take it over would open what it guards."""
+    grant, seen = facts.grant, facts.observed.get(main_ref(facts.grant.key))
+    if seen is None or not seen.is_retired_policy or _guards_the_same(grant, seen.policy):
+        return None
+    return Invalid(
+        Reason.FOREIGN_OBJECT,
+        f"AuthorizationPolicy {seen.ref.name}, which an earlier grant of this name left shut,"
+        " guards another workload: delete it, which opens that, or choose another name",
+    )
+
+
+def _guards_the_same(grant: Grant, view: PolicyView | None) -> bool:
+    if grant.spec is None or view is None:
+        return False
+    selector = grant.spec.selector.match_labels if grant.spec.selector else {}
+    targets = {(ref.kind, ref.name) for ref in grant.spec.target_refs or ()}
+    return dict(view.selector or ()) == selector and set(view.targets) == targets
+
+
 def _never_back_to_shadow(facts: GrantFacts) -> Problem | None:
     spec = facts.grant.spec
     if spec is None or spec.enforcement == "Enforce":
@@ -143,6 +163,7 @@ CHECKS: tuple[Check, ...] = (
     _spec_parses,
     _selects_no_agent,
     _nothing_is_foreign,
+    _nothing_is_left_shut_elsewhere,
     _never_back_to_shadow,
 )
 
@@ -166,7 +187,7 @@ def others_on(grant: Grant, policies: Iterable[Observed]) -> tuple[OtherPolicy, 
     found = (
         _other(p, p.policy, certain=certain)
         for p in policies
-        if p.policy and p.policy.action and not _is_of(grant, p)
+        if p.policy and p.policy.action and not p.is_owned_by(grant.meta.uid)
         if (certain := _holds_for(grant, p.policy)) is not None
     )
     return tuple(sorted(found, key=lambda o: (not o.certain, o)))
@@ -176,12 +197,6 @@ def _other(seen: Observed, view: PolicyView, *, certain: bool) -> OtherPolicy:
     grant = grant_named_by(seen.ref) if seen.labelled else ""
     ref = seen.ref
     return OtherPolicy(ref.namespace, ref.name, view.action, certain, view.weakens, grant)
-
-
-def _is_of(grant: Grant, seen: Observed) -> bool:
-    return seen.is_owned_by(grant.meta.uid) or (
-        seen.is_retired_policy and seen.marked_for == grant.key
-    )
 
 
 def _holds_for(grant: Grant, view: PolicyView) -> bool | None:

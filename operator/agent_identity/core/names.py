@@ -17,6 +17,12 @@ def policy_name(identity_name: str) -> str:
     return f"{_POLICY_PREFIX}{identity_name}"
 
 
+def waypoint_policy_ref(identity: Key) -> Ref:
+    """The AuthorizationPolicy that a waypoint enforces. A dot can't stand in a name of ours."""
+    name = f"{policy_name(identity.name)}.waypoint"
+    return Ref(Kind.AUTHORIZATION_POLICY, identity.namespace, name)
+
+
 def grant_policy_name(grant_name: str, part: str = "") -> str:
     """Of a grant's AuthorizationPolicy; part: which one, where it takes more than one. A dot can't
     stand in a grant's name."""
@@ -58,7 +64,8 @@ def vault_home(vault: ClassVault) -> str:
 
 
 def derived_refs(identity: Identity) -> tuple[Ref, ...]:
-    """Every Kubernetes object that the identity could own, whatever its class."""
+    """Every Kubernetes object that the identity could own, whatever its class, but for the policy
+    that a waypoint enforces."""
     namespace, name = identity.key.namespace, identity.key.name
     rbac = identity.spec.rbac if identity.spec else None
     roles = sorted(rbac.cluster_roles) if rbac else ()
@@ -72,8 +79,10 @@ def derived_refs(identity: Identity) -> tuple[Ref, ...]:
 
 def owned_refs(identity: Identity, ceiling: AgentIdentityClassSpec) -> tuple[Ref, ...]:
     """Every Kubernetes object that the identity owns with all it asks for."""
-    mesh = ceiling.mesh.type == "Istio"
-    return tuple(r for r in derived_refs(identity) if mesh or r.kind not in MESH_KINDS)
+    mesh, istio = ceiling.mesh.type == "Istio", ceiling.mesh.istio
+    refs = tuple(r for r in derived_refs(identity) if mesh or r.kind not in MESH_KINDS)
+    ambient = istio is not None and istio.data_plane == "Ambient"
+    return (*refs, waypoint_policy_ref(identity.key)) if ambient else refs
 
 
 def grant_named_by(ref: Ref) -> str:
@@ -94,7 +103,7 @@ def identity_named_by(ref: Ref) -> str:
     """The identity whose derived name an object has; empty for an account, whose name is chosen,
     and for a name that is no identity's."""
     if ref.kind in MESH_KINDS and ref.name.startswith(_POLICY_PREFIX):
-        return ref.name.removeprefix(_POLICY_PREFIX)
+        return ref.name.removeprefix(_POLICY_PREFIX).removesuffix(".waypoint")
     parts = ref.name.split(":", 2)
     if ref.kind == Kind.ROLE_BINDING and len(parts) == 3 and parts[0] == "agentidentity":
         return parts[1]

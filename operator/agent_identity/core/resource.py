@@ -119,6 +119,16 @@ class Observed:
         """Ours: our label *and* a controller reference with this UID; either can be forged."""
         return self.labelled and bool(uid) and self.owner_uid == uid
 
+    def says_the_same(self, other: "Observed") -> bool:
+        """Whether nothing but the version differs."""
+        return (self.uid, self.digest, self.labelled, self.owner_uid, self.deleting) == (
+            other.uid,
+            other.digest,
+            other.labelled,
+            other.owner_uid,
+            other.deleting,
+        )
+
     @property
     def marked_for(self) -> Key:
         """Whose its labels say that it is, which alone proves nothing; of no name for nobody's."""

@@ -109,8 +109,11 @@ class GrantRoom(Protocol):
         lets nobody in."""
         ...
 
-    def retired(self, key: Key, seen: Observed, spec: AgentAccessGrantSpec | None) -> Resource:
-        """What stays of the main object when the grant is gone. spec None: it is not known."""
+    def retired(
+        self, key: Key, seen: Observed | None, spec: AgentAccessGrantSpec | None
+    ) -> Resource:
+        """What stays of the main object when the grant is gone. One of seen and spec, which says
+        what it guards, must be known."""
         ...
 
     def reports(self, facts: GrantFacts) -> Sequence[Report]:

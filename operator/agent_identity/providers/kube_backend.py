@@ -5,8 +5,8 @@ version that was seen. What the API server answers goes into the cache at once, 
 decision does not wait for the watch.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from agent_identity.api.conditions import Reason
@@ -59,7 +59,7 @@ class KubeBackend:
     async def create(self, resource: Resource) -> None:
         ref = resource.ref
         try:
-            with self._making(resource):
+            with self._making(resource), _naming_the_role(resource.body):
                 path = OWNED[ref.kind].path(ref.namespace)
                 body = await self._kube.create(path, resource.body)
         except ApiError as error:
@@ -129,7 +129,8 @@ class KubeBackend:
 
     async def _put(self, ref: Ref, body: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
-            answer = await self._kube.replace(_path(ref), body)
+            with _naming_the_role(body):
+                answer = await self._kube.replace(_path(ref), body)
         except ApiError as error:
             if not (error.conflict or error.absent):
                 raise
@@ -148,6 +149,20 @@ class KubeBackend:
             return None
         self._saw(ref.kind, body)
         return body
+
+
+@contextmanager
+def _naming_the_role(body: Mapping[str, Any]) -> Iterator[None]:
+    """The API server tells of every right in the role, and never of the role or of `bind`."""
+    try:
+        yield
+    except ApiError as error:
+        if not error.escalates:
+            raise
+        role = body["roleRef"]["name"]
+        detail = f"the operator may not bind ClusterRole {role}"
+        detail += ": add it to the chart's boundClusterRoles"
+        raise ApiError(error.status, error.reason, detail) from error
 
 
 def _confirm(resource: Resource, body: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from agent_identity.clients.kube import (
     NAMESPACES,
     OWNED,
     PODS,
+    SERVICES,
     ApiError,
     Json,
     Kube,
@@ -43,6 +44,7 @@ from agent_identity.reconcile.pipeline import WAITING_SECONDS, Pipeline
 from agent_identity.reconcile.pods import Pod, parse_pod
 from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.revoke import Revoker
+from agent_identity.reconcile.services import SeenService, parse_service
 from agent_identity.reconcile.world import World
 from agent_identity.telemetry import (
     CONDITIONS,
@@ -73,6 +75,9 @@ class Informers:
         self.pods: Informer[Pod] = Informer(
             kube, PODS, parse=parse_pod, changed=world.pod_changed, selector=IDENTITY_LABEL
         )
+        self.services: Informer[SeenService] = Informer(
+            kube, SERVICES, parse=parse_service, changed=world.service_changed
+        )
         self.cluster_bindings: Informer[ClusterBinding] = Informer(
             kube,
             CLUSTER_ROLE_BINDINGS,
@@ -92,7 +97,8 @@ class Informers:
 
     @property
     def all(self) -> list[Informer[Any]]:
-        return [self.namespaces, self.pods, self.cluster_bindings, *self.owned.values()]
+        others: list[Informer[Any]] = [self.namespaces, self.pods, self.services]
+        return [*others, self.cluster_bindings, *self.owned.values()]
 
     def mesh_installed(self) -> bool:
         return all(self.owned[kind].installed for kind in MESH_KINDS)

@@ -9,10 +9,10 @@ from agent_identity.clients.kube import CLASSES, NAMESPACES, OURS, ApiError
 from agent_identity.core.checks import Standing, Verdict
 from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.grants import Caller, GrantFacts, judge_grant, main_ref
-from agent_identity.core.identity import Grant, Identity, parse_namespace
+from agent_identity.core.identity import Identity, parse_namespace
 from agent_identity.core.ownership import is_orphan
 from agent_identity.core.plan import Plan, Verb, plan_changes
-from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Observed, Ref, Resource
+from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Resource
 from agent_identity.core.status import Report, Status, grant_status
 from agent_identity.providers.contract import GrantRoom
 from agent_identity.reconcile.execute import Outcome
@@ -32,7 +32,7 @@ class GrantPipeline:
         self._tools = tools
         self._world = tools.world
         self._room = room
-        self._settled: dict[str, tuple[int, Pairs]] = {}
+        self._settled: dict[str, tuple[int, Standing, Pairs]] = {}
 
     async def reconcile(self, facts: GrantFacts) -> Problem | None:
         """Bring its policies to what is decided, and say so. Returns what decides over a retry."""
@@ -43,8 +43,7 @@ class GrantPipeline:
         problem = verdict.problem or unsure or outcome.problems.get(self._room.room)
         if problem is not None and problem.reason is Reason.BUSY:
             return problem
-        if not problem:
-            self._tell_repairs(facts, outcome)
+        self._tell_repairs(facts, verdict, outcome)
         self._note_written(facts, verdict, outcome)
         await self._tools.own.write_status(facts.grant, self._status(facts, verdict, problem))
         return problem
@@ -60,14 +59,26 @@ class GrantPipeline:
         if changes.gives or self._lacks_finalizer(facts):
             facts, unsure = await self._look_afresh(facts)
             changes = self._changes(facts)
-        # A caller that moves from one policy to another is in both for a moment, never in none.
-        await self._tools.executor.give(changes.gives, outcome, missing=())
-        await self._tools.executor.take(changes.takes, None, outcome)
+        await self._carry_out_in_turn(changes, outcome)
         return facts, outcome, unsure
 
+    async def _carry_out_in_turn(self, changes: Plan, outcome: Outcome) -> None:
+        """A caller that moves from one policy to another is in both for a moment, never in none;
+        and what stays shut is shut before anything else goes."""
+        made = [a for a in changes.gives if a.seen is None]
+        await self._tools.executor.give(made, outcome, missing=())
+        changed = [a for a in changes.gives if a.seen is not None]
+        await self._tools.executor.give(changed, outcome, missing=())
+        await self._tools.executor.take(changes.takes, None, outcome)
+
     def _changes(self, facts: GrantFacts) -> Plan:
-        ours = facts.ours()
         desired = self._room.desired(facts, judge_grant(facts).standing)
+        return self._towards(desired, facts)
+
+    def _towards(self, desired: Sequence[Resource], facts: GrantFacts) -> Plan:
+        """What an earlier grant of the name left shut is taken over, and never taken away."""
+        wanted = {r.ref for r in desired}
+        ours = {ref: seen for ref, seen in facts.ours().items() if seen.owner_uid or ref in wanted}
         kept = [r for r in desired if r.ref in ours or r.ref not in facts.observed]
         return plan_changes(kept, ours, {self._room.kind: self._room.room})
 
@@ -156,17 +167,17 @@ class GrantPipeline:
     # --- telling
 
     def _note_written(self, facts: GrantFacts, verdict: Verdict, outcome: Outcome) -> None:
-        if outcome.problems or not facts.mesh_installed:
+        if outcome.problems:
             return
         spec = facts.grant.spec
-        enforced = spec is not None and spec.enforcement == "Enforce"
+        enforced = spec is not None and spec.enforcement == "Enforce" and facts.mesh_installed
         granted = enforced and verdict.standing is Standing.GRANTED
         self._world.grants.wrote(facts.grant.key, facts.pairs if granted else frozenset())
 
-    def _tell_repairs(self, facts: GrantFacts, outcome: Outcome) -> None:
+    def _tell_repairs(self, facts: GrantFacts, verdict: Verdict, outcome: Outcome) -> None:
         """What was put back is drift where this generation with these callers was in place."""
         grant = facts.grant
-        mark = (grant.meta.generation, facts.pairs)
+        mark = (grant.meta.generation, verdict.standing, facts.pairs)
         settled = self._settled.get(grant.meta.uid)
         known = settled == mark or (settled is None and was_ready(grant))
         repaired = [a for a in outcome.done if a.gives or a.verb is Verb.RELEASE]
@@ -181,8 +192,10 @@ class GrantPipeline:
             self._settled[grant.meta.uid] = mark
 
     def _status(self, facts: GrantFacts, verdict: Verdict, problem: Problem | None) -> Status:
-        standing = verdict.standing
-        told = facts if standing is Standing.GRANTED else facts.only(frozenset())
+        """Who is let in is who stands in the policies, whatever the spec says by now."""
+        standing, spec = verdict.standing, facts.grant.spec
+        shadow = standing is Standing.GRANTED and spec is not None and spec.enforcement == "Shadow"
+        told = facts if shadow else facts.only(self._world.grants.written(facts.grant.key))
         reports = [r for r in self._room.reports(told) if not (problem and r.condition == _MAIN)]
         reports = [Report(_MAIN, problem=problem), *reports] if problem else reports
         fields = self._room.status_fields(told, standing)
@@ -195,10 +208,7 @@ class GrantPipeline:
         grant = facts.grant
         if CLEANUP_FINALIZER not in grant.meta.finalizers:
             return None
-        opens = grant.spec is not None and grant.spec.on_delete == "Open"
-        main = facts.ours().get(main_ref(grant.key))
-        stays = [] if opens or main is None else [self._shut(grant, main)]
-        if problem := await self._leave(stays, facts.ours()):
+        if problem := await self._leave(self._towards(self._left_shut(facts), facts)):
             return problem
         rest = [f for f in grant.meta.finalizers if f != CLEANUP_FINALIZER]
         try:
@@ -212,19 +222,23 @@ class GrantPipeline:
             self._settled.pop(grant.meta.uid, None)
         return None
 
-    def _shut(self, grant: Grant, main: Observed) -> Resource:
-        return self._room.retired(grant.key, main, grant.spec)
+    def _left_shut(self, facts: GrantFacts) -> list[Resource]:
+        """What stays: made anew where somebody took the main policy away meanwhile."""
+        grant, spec = facts.grant, facts.grant.spec
+        if (spec is not None and spec.on_delete == "Open") or not facts.mesh_installed:
+            return []
+        main = facts.ours().get(main_ref(grant.key))
+        enforces = spec is not None and spec.enforcement == "Enforce"
+        return [self._room.retired(grant.key, main, spec)] if main or enforces else []
 
-    async def _leave(
-        self, stays: Sequence[Resource], observed: Mapping[Ref, Observed]
-    ) -> Problem | None:
+    async def _leave(self, changes: Plan) -> Problem | None:
         outcome = Outcome()
-        changes = plan_changes(stays, observed, {self._room.kind: self._room.room})
-        await self._tools.executor.give(changes.gives, outcome, missing=())
-        await self._tools.executor.take(changes.takes, None, outcome)
+        await self._carry_out_in_turn(changes, outcome)
         if outcome.held:
             return Failed(Reason.BUSY, "a policy is not gone yet", retry_after=_SOON)
-        return outcome.problems.get(self._room.room)
+        problem = outcome.problems.get(self._room.room)
+        # In a namespace that is going nothing can be made, and nothing is left to be guarded.
+        return None if isinstance(problem, ApiError) and problem.absent else problem
 
     async def sweep(self, key: Key) -> Problem | None:
         """Policies of a grant that is gone by force: they keep what they guard shut. What was left
@@ -236,9 +250,9 @@ class GrantPipeline:
         }
         if not left or await self._is_there(key):
             return None
-        main = left.get(main_ref(key))
-        stays = [self._room.retired(key, main, None)] if main else []
-        return await self._leave(stays, left)
+        main = left.get(main_ref(key)) or next(iter(left.values()))
+        stays = [self._room.retired(key, main, None)]
+        return await self._leave(plan_changes(stays, left, {self._room.kind: self._room.room}))
 
     async def _is_there(self, key: Key) -> bool:
         try:

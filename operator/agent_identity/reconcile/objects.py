@@ -6,7 +6,12 @@ from collections.abc import Callable
 from itertools import chain
 
 from agent_identity.core.identity import Identity
-from agent_identity.core.names import derived_refs, identity_named_by, owner_named_by
+from agent_identity.core.names import (
+    derived_refs,
+    identity_named_by,
+    owner_named_by,
+    waypoint_policy_ref,
+)
 from agent_identity.core.resource import MESH_KINDS, Key, Kind, Observed, Ref
 
 UidOf = Callable[[Key], str]
@@ -59,7 +64,8 @@ class Objects:
 
     def derived(self, identity: Identity) -> dict[Ref, Observed]:
         """Everything that has a name that is this identity's to give."""
-        return {r: seen for r in derived_refs(identity) if (seen := self.all.get(r))}
+        refs = (*derived_refs(identity), waypoint_policy_ref(identity.key))
+        return {r: seen for r in refs if (seen := self.all.get(r))}
 
     # --- mesh policies of strangers
 
@@ -131,3 +137,10 @@ class Objects:
             self._gone_accounts[key] = left
         else:
             self._gone_accounts.pop(key, None)
+
+
+def guards_anew(before: Observed | None, after: Observed | None) -> bool:
+    """Whether a policy of others may mean something else to ours."""
+    if before is None or after is None:
+        return True
+    return (before.policy, before.created) != (after.policy, after.created)

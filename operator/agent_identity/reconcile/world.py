@@ -34,8 +34,9 @@ from agent_identity.reconcile.callers import Callers, outbound_of
 from agent_identity.reconcile.callers import Standing as CallerStanding
 from agent_identity.reconcile.grants_seen import Grants
 from agent_identity.reconcile.index import Index
-from agent_identity.reconcile.objects import Objects
+from agent_identity.reconcile.objects import Objects, guards_anew
 from agent_identity.reconcile.pods import Pod, Pods
+from agent_identity.reconcile.services import SeenService, Services
 
 Enqueue = Callable[[Key], None]
 
@@ -53,6 +54,7 @@ class World:
         self.owned = self.objects.all
         self.mesh_installed: Callable[[], bool] = lambda: True
         self.pods = Pods()
+        self.services = Services()
         self._uids: set[str] = set()
         self._own_write = False
         self._making: dict[Ref, bytes] = {}
@@ -145,6 +147,10 @@ class World:
                 self._enqueue(pod.agent)
                 self.grants.pod_changed(pod)
 
+    def service_changed(self, before: SeenService | None, after: SeenService | None) -> None:
+        for agent in sorted(self.services.change(before, after)):
+            self._enqueue(agent)
+
     @contextmanager
     def own_write(self) -> Iterator[None]:
         """What changes in here is no news to the identity that is being worked on; it still is to
@@ -171,14 +177,14 @@ class World:
         self.bindings.object_changed(before, after)
         was_strangers = self.objects.is_strangers(seen.ref)
         self.objects.change(before, after)
-        if before and after and _same(before, after):
+        if before and after and before.says_the_same(after):
             return
         made = before is None and after is not None and self._making.get(seen.ref) == after.digest
         for key in self._concerned(seen.ref, before, after):
             self._touch(key, due=not (self._own_write or made))
         if seen.ref.kind == Kind.SERVICE_ACCOUNT:
             self.callers.account_changed(Key(seen.ref.namespace, seen.ref.name))
-        if (was_strangers or self.objects.is_strangers(seen.ref)) and _guards_anew(before, after):
+        if (was_strangers or self.objects.is_strangers(seen.ref)) and guards_anew(before, after):
             self._stranger_changed(seen.ref.namespace)
 
     def _stranger_changed(self, namespace: str) -> None:
@@ -251,6 +257,7 @@ class World:
             callers={c: self._principals(c, key.namespace) for c in self._callers_named(identity)},
             foreign_policies=self._foreign_policies(identity),
             outbound=self.grants.asked_by(identity),
+            services=self.services.of(key),
             pods=self.has_pods(key),
             mesh_installed=self.mesh_installed(),
         )
@@ -380,21 +387,3 @@ class World:
 
 def _version(subject: Identity | AgentClass) -> int:
     return int(subject.meta.resource_version)
-
-
-def _guards_anew(before: Observed | None, after: Observed | None) -> bool:
-    """Whether a policy of others may mean something else to ours."""
-    if before is None or after is None:
-        return True
-    return (before.policy, before.created) != (after.policy, after.created)
-
-
-def _same(before: Observed, after: Observed) -> bool:
-    """Whether nothing but the version differs."""
-    return (before.uid, before.digest, before.labelled, before.owner_uid, before.deleting) == (
-        after.uid,
-        after.digest,
-        after.labelled,
-        after.owner_uid,
-        after.deleting,
-    )

@@ -11,7 +11,7 @@ from agent_identity.core.checks import Standing
 from agent_identity.core.errors import Waiting
 from agent_identity.core.facts import Facts, ForeignPolicy
 from agent_identity.core.resource import Key, Kind, Resource
-from agent_identity.providers.istio.desired import IstioRoom, istio_rule, policy_rules
+from agent_identity.providers.istio.desired import IstioRoom, istio_rule
 from samples import class_of, facts_of, identity_of
 
 ROOM = IstioRoom()
@@ -42,6 +42,12 @@ def facts_with(rules: list[dict[str, Any]], known: dict[str, str], **more: Any) 
 
 def by_kind(resources: tuple[Resource, ...]) -> dict[Kind, dict[str, Any]]:
     return {r.ref.kind: dict(r.body) for r in resources}
+
+
+def policy_rules(facts: Facts) -> list[dict[str, Any]]:
+    policy = by_kind(ROOM.desired(facts, Standing.GRANTED))[Kind.AUTHORIZATION_POLICY]
+    rules: list[dict[str, Any]] = policy["spec"].get("rules", [])
+    return rules
 
 
 def principal(name: str) -> str:

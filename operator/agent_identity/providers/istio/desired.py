@@ -13,10 +13,17 @@ from agent_identity.api.rules import Rule
 from agent_identity.core.checks import Standing
 from agent_identity.core.errors import Invalid, Waiting
 from agent_identity.core.facts import Facts
-from agent_identity.core.names import account_ref, policy_name
+from agent_identity.core.names import account_ref, policy_name, waypoint_policy_ref
 from agent_identity.core.ownership import owned_metadata, retired_metadata
 from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Ref, Resource, canonical
 from agent_identity.core.status import Report
+from agent_identity.providers.istio.ambient import (
+    is_ambient,
+    targets,
+    waypoint_rules,
+    what_is_missing,
+    workload_rules,
+)
 from agent_identity.providers.istio.rules import API_VERSION, by_name, istio_rule
 
 _SHOWN = 16
@@ -46,7 +53,7 @@ class IstioRoom:
             raise Waiting(Reason.MESH_NOT_INSTALLED, detail)
         if not granted and not _was_guarded(facts):
             return ()
-        return _policies(facts, policy_rules(facts) if granted else [])
+        return _all_policies(facts) if granted else _policies(facts, [])
 
     def retired(self, key: Key) -> tuple[Resource, ...]:
         return tuple(
@@ -64,6 +71,8 @@ class IstioRoom:
         if _too_many(facts):
             detail = f"rules name more than {_MOST_CALLERS} callers: nobody is let in; name fewer"
             return Report(CONDITION, problem=Invalid(Reason.INVALID_SPEC, detail))
+        if is_ambient(facts) and (lost := what_is_missing(facts, _rules(facts))):
+            return Report(CONDITION, problem=Waiting(Reason.WAYPOINT_MISSING, lost))
         if missing:
             detail = f"in force; named and not there: {_listed(missing)}"
             return Report(CONDITION, reason=Reason.CALLERS_MISSING, message=detail)
@@ -72,22 +81,32 @@ class IstioRoom:
     def status_fields(self, facts: Facts) -> Mapping[str, Any]:
         if not _is_shadow(facts) or not self.asked(facts):
             return {}
-        shown = _policies(facts, policy_rules(facts))
+        shown = _all_policies(facts)
         return {
             "wouldWrite": [f"{r.ref} {canonical(r.body['spec']).decode()}"[:1024] for r in shown]
         }
 
 
-def policy_rules(facts: Facts) -> list[dict[str, Any]]:
-    """Rules of the AuthorizationPolicy: the class's and the identity's, in the order of names,
-    without those whose callers are all missing. With more callers than an object can hold there
-    are none: a policy that can't be written any more could not be narrowed either."""
+def _all_policies(facts: Facts) -> tuple[Resource, ...]:
+    """With a waypoint's policy where one stands before the agent."""
+    callers = _let_in(facts)
+    if not is_ambient(facts):
+        return _policies(facts, [istio_rule(rule, found) for rule, found in callers])
+    rules = waypoint_rules(facts, callers)
+    return (
+        *_policies(facts, workload_rules(facts, callers)),
+        *([_waypoint_policy(facts, rules)] if facts.services else []),
+    )
+
+
+def _let_in(facts: Facts) -> list[tuple[Rule, list[str]]]:
+    """Rules and whom each lets in: the class's and the identity's, in the order of names, without
+    those whose callers are all missing. With more callers than an object can hold there are none: a
+    policy that can't be written any more could not be narrowed either."""
     if _too_many(facts):
         return []
     return [
-        istio_rule(rule, principals)
-        for rule in _rules(facts)
-        if (principals := _principals(rule, facts))
+        (rule, principals) for rule in _rules(facts) if (principals := _principals(rule, facts))
     ]
 
 
@@ -121,6 +140,12 @@ def _policies(facts: Facts, rules: list[dict[str, Any]]) -> tuple[Resource, ...]
     )
 
 
+def _waypoint_policy(facts: Facts, rules: list[dict[str, Any]]) -> Resource:
+    ref = waypoint_policy_ref(facts.identity.key)
+    metadata = owned_metadata(facts.identity, ref)
+    return Resource(ref, _policy(metadata, {"targetRefs": targets(facts)}, rules), "istio")
+
+
 def _refs(key: Key) -> tuple[Ref, Ref]:
     name = policy_name(key.name)
     return (
@@ -132,12 +157,20 @@ def _refs(key: Key) -> tuple[Ref, Ref]:
 def _body(
     ref: Ref, metadata: dict[str, Any], identity: str, rules: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    spec: dict[str, Any] = {"selector": {"matchLabels": {IDENTITY_LABEL: identity}}}
-    if ref.kind == Kind.PEER_AUTHENTICATION:
-        spec["mtls"] = {"mode": "STRICT"}
-    else:
-        spec |= {"action": "ALLOW"} | ({"rules": rules} if rules else {})
+    guarded = {"selector": {"matchLabels": {IDENTITY_LABEL: identity}}}
+    if ref.kind == Kind.AUTHORIZATION_POLICY:
+        return _policy(metadata, guarded, rules)
+    spec = guarded | {"mtls": {"mode": "STRICT"}}
     return {"apiVersion": API_VERSION, "kind": ref.kind.value, "metadata": metadata, "spec": spec}
+
+
+def _policy(
+    metadata: dict[str, Any], guarded: dict[str, Any], rules: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Without rules it lets nobody in."""
+    spec = guarded | {"action": "ALLOW"} | ({"rules": rules} if rules else {})
+    kind = Kind.AUTHORIZATION_POLICY.value
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def _was_guarded(facts: Facts) -> bool:

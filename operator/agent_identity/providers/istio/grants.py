@@ -48,15 +48,18 @@ class GrantPolicies:
             return ()
         return (_policy(seen.ref, owned_metadata(facts.grant, seen.ref), _guarded(spec, seen)),)
 
-    def retired(self, key: Key, seen: Observed, spec: AgentAccessGrantSpec | None) -> Resource:
-        return _policy(seen.ref, retired_metadata(key, seen.ref), _guarded(spec, seen))
+    def retired(
+        self, key: Key, seen: Observed | None, spec: AgentAccessGrantSpec | None
+    ) -> Resource:
+        ref = main_ref(key)
+        return _policy(ref, retired_metadata(key, ref), _guarded(spec, seen))
 
     def reports(self, facts: GrantFacts) -> tuple[Report, ...]:
         return _policy_report(facts), _selector_report(facts)
 
     def status_fields(self, facts: GrantFacts, standing: Standing) -> Status:
         spec = facts.grant.spec
-        written = self.desired(facts, standing)
+        written = self.desired(facts, standing) if facts.mesh_installed else ()
         shadow = spec is not None and spec.enforcement == "Shadow"
         would = _policies(facts, spec) if spec and shadow and standing is Standing.GRANTED else ()
         return {

@@ -4,7 +4,8 @@ Vault can't be watched, so an inventory of the roles under our prefix is kept fo
 Vault, one namespace, one mount): listed when the class is served, and kept up with every write.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -248,13 +249,23 @@ class VaultBackend:
 
     async def _claim_prefix(self, home: _Home) -> None:
         path = home.role_path(vault_marker(self._cluster))
-        marker = await home.vault.read(path)
+        marker = await self._marker(home, path)
         uid = self._cluster_uid()
         if marker is None:
             await home.vault.write(path, _marker_payload(uid))
         elif marker.get("bound_service_account_names") != [uid]:
             detail = f"{path} of Vault {home.vault.spec.address} belongs to another cluster"
             raise Waiting(Reason.CLUSTER_NAME_TAKEN, detail)
+
+    async def _marker(self, home: _Home, path: str) -> Mapping[str, Any] | None:
+        """The first path with our name in it: another name's is refused."""
+        try:
+            return await home.vault.read(path)
+        except Failed as failure:
+            if failure.reason is not Reason.FORBIDDEN:
+                raise
+            detail = f"{failure.message} (is clusterName right?)"
+            raise Failed(failure.reason, detail) from failure
 
     async def _write_policies(self, agent_class: AgentClass, home: _Home) -> None:
         policies = class_policies(self._cluster, agent_class, home.accessor)
@@ -287,7 +298,17 @@ class VaultBackend:
             owner = split_vault_role(self._cluster, role)
             if owner and not wanted(name, Key(*owner)):
                 ref = Ref(Kind.VAULT_ROLE, name, role)
-                await self.delete(Observed(ref, role, "", b""))
+                with self._unnamed(role):
+                    await self.delete(Observed(ref, role, "", b""))
+
+    @contextmanager
+    def _unnamed(self, role: str) -> Iterator[None]:
+        """The class tells all its identities what failed: whose role it was stays out."""
+        try:
+            yield
+        except Failed as failure:
+            told = failure.message.replace(role, f"{self._cluster}_*")
+            raise Failed(failure.reason, told, retry_after=failure.retry_after) from failure
 
     async def leave(self, agent_class: AgentClass, wanted: Wanted) -> None:
         try:
@@ -311,7 +332,8 @@ class VaultBackend:
         role = vault_role(self._cluster, debt.namespace, debt.account)
         # A new identity may have the account, and so the role, by now; the old UID is gone.
         if not self._accounts(Key(debt.namespace, debt.account)):
-            await home.vault.delete(home.role_path(role))
+            with self._unnamed(role):
+                await home.vault.delete(home.role_path(role))
             home.roles.discard(role)
         await self._forget(home, debt.uid, role)
         return True

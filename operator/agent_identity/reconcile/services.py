@@ -1,0 +1,52 @@
+"""Services that lead to an agent's pods and to no others, by the agent. No I/O."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent_identity.core.facts import AgentService
+from agent_identity.core.resource import IDENTITY_LABEL, Key
+
+
+@dataclass(frozen=True, slots=True)
+class SeenService:
+    """agent: the one whose pods alone it selects; of no name for any other Service."""
+
+    agent: Key
+    service: AgentService | None
+
+
+class Services:
+    """One store; a Service whose selector changes moves."""
+
+    def __init__(self) -> None:
+        self._of: dict[Key, set[AgentService]] = defaultdict(set)
+
+    def change(self, before: SeenService | None, after: SeenService | None) -> set[Key]:
+        """Put a Service in the place of what it was; the agents that this concerns."""
+        for seen, keep in ((before, False), (after, True)):
+            if seen and seen.service:
+                known = self._of[seen.agent]
+                known.add(seen.service) if keep else known.discard(seen.service)
+        return {s.agent for s in (before, after) if s and s.service and before != after}
+
+    def of(self, agent: Key) -> tuple[AgentService, ...]:
+        """Those of an agent, sorted."""
+        return tuple(sorted(self._of.get(agent, ())))
+
+
+def parse_service(body: Mapping[str, Any]) -> SeenService:
+    """A Service from the API server's object; of others' nothing is kept."""
+    metadata, spec = body["metadata"], body.get("spec") or {}
+    agent = (spec.get("selector") or {}).get(IDENTITY_LABEL, "")
+    key = Key(metadata["namespace"], agent)
+    return SeenService(key, AgentService(metadata["name"], tuple(_ports(spec))) if agent else None)
+
+
+def _ports(spec: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+    """Without a targetPort it is the same (Kubernetes API, ServicePort)."""
+    for port in spec.get("ports") or ():
+        leads_to = port.get("targetPort") or port["port"]
+        if isinstance(leads_to, int):
+            yield port["port"], leads_to

@@ -1,0 +1,89 @@
+"""A class whose data plane is Ambient: the pair of policies, as Services come and go."""
+
+from typing import Any
+
+import pytest
+
+from testbed.tenant import Manifest, Tenant, class_manifest, full_spec
+from testbed.waiting import wait_until
+
+WORKLOAD, WAYPOINT = "agentidentity-agent", "agentidentity-agent.waypoint"
+
+
+def service(tenant: Tenant, **selector: str) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "agent", "namespace": tenant.namespace},
+        "spec": {"selector": selector, "ports": [{"port": 80, "targetPort": 8080}]},
+    }
+
+
+def policy(tenant: Tenant, name: str) -> Any:
+    found = tenant.get("AuthorizationPolicy", name)
+    return found["spec"] if found else None
+
+
+def principals(spec: Any) -> list[str]:
+    return [p for r in spec.get("rules", ()) for f in r["from"] for p in f["source"]["principals"]]
+
+
+@pytest.fixture
+def ambient(tenant: Tenant) -> Tenant:
+    """A namespace with `planner`, Ready, and `agent`, which lets it in by HTTP."""
+    istio = {"dataPlane": "Ambient", "waypoint": {"serviceAccount": "waypoint"}}
+    spec = class_manifest(tenant.class_name, tenant.bed, mesh={"type": "Istio", "istio": istio})
+    tenant.patch("AgentIdentityClass", tenant.class_name, {"spec": {"mesh": spec["spec"]["mesh"]}})
+    tenant.wait_ready(tenant.class_name, of="AgentIdentityClass")
+    tenant.identity("planner")
+    tenant.wait_ready("planner")
+    tenant.identity("agent", **full_spec(callers=("planner",)))
+    return tenant
+
+
+def test_the_waypoint_has_its_policy_while_a_service_leads_to_the_agent(ambient: Tenant) -> None:
+    ambient.wait_reason("agent", "WaypointMissing", "InboundReady")
+    home = f"cluster.local/ns/{ambient.namespace}/sa"
+    assert principals(policy(ambient, WORKLOAD)) == [f"{home}/waypoint"]
+    assert policy(ambient, WAYPOINT) is None
+
+    ambient.create(service(ambient, **{"agentidentity.dev/identity": "agent"}))
+    ambient.wait_ready("agent")
+    said = policy(ambient, WAYPOINT)
+    assert said["targetRefs"] == [{"group": "", "kind": "Service", "name": "agent"}]
+    assert principals(said) == [f"{home}/planner"]
+
+    ambient.delete("Service", "agent")
+    ambient.wait_reason("agent", "WaypointMissing", "InboundReady")
+    wait_until(lambda: policy(ambient, WAYPOINT) is None, timeout=20, what="it goes")
+
+
+def test_a_service_of_others_is_no_way_to_the_agent(ambient: Tenant) -> None:
+    ambient.create(service(ambient, app="agent"))
+    ambient.identity("later")
+    ambient.wait_ready("later")
+    assert policy(ambient, WAYPOINT) is None
+    assert ambient.condition("agent", "InboundReady")["reason"] == "WaypointMissing"
+
+
+def test_with_its_identity_both_go(ambient: Tenant) -> None:
+    ambient.create(service(ambient, **{"agentidentity.dev/identity": "agent"}))
+    ambient.wait_ready("agent")
+    ambient.delete("AgentIdentity", "agent")
+    ambient.wait_gone("AgentIdentity", "agent")
+    assert policy(ambient, WORKLOAD) is None
+    assert policy(ambient, WAYPOINT) is None
+
+
+def test_a_class_that_turns_back_to_sidecars_names_the_callers_itself(ambient: Tenant) -> None:
+    ambient.create(service(ambient, **{"agentidentity.dev/identity": "agent"}))
+    ambient.wait_ready("agent")
+    mesh = {"type": "Istio", "istio": {"dataPlane": "Sidecar", "waypoint": None}}
+    ambient.patch("AgentIdentityClass", ambient.class_name, {"spec": {"mesh": mesh}})
+    wait_until(lambda: policy(ambient, WAYPOINT) is None, timeout=20, what="it goes")
+    home = f"cluster.local/ns/{ambient.namespace}/sa"
+    wait_until(
+        lambda: principals(policy(ambient, WORKLOAD)) == [f"{home}/planner"],
+        timeout=20,
+        what="the workload's policy names the callers",
+    )
