@@ -188,7 +188,7 @@ def others_on(grant: Grant, policies: Iterable[Observed]) -> tuple[OtherPolicy, 
         _other(p, p.policy, certain=certain)
         for p in policies
         if p.policy and p.policy.action and not p.is_owned_by(grant.meta.uid)
-        if (certain := _holds_for(grant, p.policy)) is not None
+        if (certain := holds_for(grant, p.policy)) is not None
     )
     return tuple(sorted(found, key=lambda o: (not o.certain, o)))
 
@@ -199,8 +199,9 @@ def _other(seen: Observed, view: PolicyView, *, certain: bool) -> OtherPolicy:
     return OtherPolicy(ref.namespace, ref.name, view.action, certain, view.weakens, grant)
 
 
-def _holds_for(grant: Grant, view: PolicyView) -> bool | None:
-    """True: for all of the grant's pods. False: maybe for some. None: for none."""
+def holds_for(grant: Grant, view: PolicyView) -> bool | None:
+    """Whether a policy holds for a grant's pods. True: for all of them. False: maybe for some.
+    None: for none."""
     spec = grant.spec
     if spec is None:
         return None

@@ -8,7 +8,7 @@ overruled by one with.
 from collections.abc import Iterable, Mapping
 
 from agent_identity.core.facts import ForeignPolicy
-from agent_identity.core.resource import Kind, Observed
+from agent_identity.core.resource import Kind, Observed, PolicyView
 
 Labels = Mapping[str, str]
 
@@ -35,4 +35,9 @@ def _weakens(policy: Observed, pods: list[Labels], own: Observed | None, root: s
         overruled = view.selector is None or policy.ref.namespace == root
         if overruled or (own is not None and own.created < policy.created):
             return False
+    return selects(view, pods)
+
+
+def selects(view: PolicyView, pods: Iterable[Labels]) -> bool:
+    """Whether a policy's selector matches any of these pods."""
     return any(all(pod.get(k) == v for k, v in view.selector or ()) for pod in pods)

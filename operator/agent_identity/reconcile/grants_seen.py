@@ -1,13 +1,13 @@
 """AgentAccessGrants as they are known, and what each lets in. No I/O."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from agent_identity.core.facts import Ask, AskState, Cluster
-from agent_identity.core.grants import Caller, GrantFacts, main_ref, others_on
+from agent_identity.core.grants import Caller, GrantFacts, holds_for, main_ref, others_on
 from agent_identity.core.identity import Grant, Identity, means_the_same, parse_grant
-from agent_identity.core.resource import Key, Subject
+from agent_identity.core.resource import Key, PolicyView, Subject
 from agent_identity.reconcile.callers import Callers, outbound_of
 from agent_identity.reconcile.objects import Objects
 from agent_identity.reconcile.pods import Pod, Pods
@@ -85,11 +85,13 @@ class Grants:
         """What was let in when this process last looked; nothing where it never did."""
         return self._written.get(key, frozenset())
 
-    def policy_changed(self, namespace: str) -> None:
-        """A policy of others has changed there; in the mesh's root namespace for everybody."""
+    def policy_changed(self, namespace: str, views: Sequence[PolicyView]) -> None:
+        """A policy of others has changed there; in the mesh's root namespace for everybody. views:
+        as it was and as it is."""
         everywhere = namespace == self._cluster.mesh_root_namespace
         for key in sorted(self.all if everywhere else self._by_namespace.get(namespace, ())):
-            self._enqueue(key)
+            if any(holds_for(self.all[key], view) is not None for view in views):
+                self._enqueue(key)
 
     def pod_changed(self, pod: Pod) -> None:
         """An agent's pod has come or gone, or has other labels."""

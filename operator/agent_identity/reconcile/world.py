@@ -4,7 +4,7 @@ Events go in, keys come out (through `enqueue`); `facts` gathers what one decisi
 it can be lost: it is rebuilt from lists.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -20,14 +20,24 @@ from agent_identity.core.identity import (
     parse_class,
     parse_identity,
 )
-from agent_identity.core.mesh import weakening
+from agent_identity.core.mesh import selects, weakening
 from agent_identity.core.names import (
     account_ref,
     owner_named_by,
     policy_name,
     vault_home,
 )
-from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Observed, Ref, Resource, Subject
+from agent_identity.core.resource import (
+    IDENTITY_LABEL,
+    Key,
+    Kind,
+    Observed,
+    PolicyView,
+    Ref,
+    Resource,
+    Subject,
+)
+from agent_identity.core.rivals import rival_of
 from agent_identity.core.spiffe import SpiffeID
 from agent_identity.reconcile.bindings import ForeignBindings
 from agent_identity.reconcile.callers import Callers, outbound_of
@@ -185,12 +195,17 @@ class World:
         if seen.ref.kind == Kind.SERVICE_ACCOUNT:
             self.callers.account_changed(Key(seen.ref.namespace, seen.ref.name))
         if (was_strangers or self.objects.is_strangers(seen.ref)) and guards_anew(before, after):
-            self._stranger_changed(seen.ref.namespace)
+            views = [o.policy for o in (before, after) if o and o.policy]
+            self._stranger_changed(seen.ref.namespace, views)
 
-    def _stranger_changed(self, namespace: str) -> None:
+    def _stranger_changed(self, namespace: str, views: Sequence[PolicyView]) -> None:
+        """views: of the policy, as it was and as it is. Whom it never selects it does not concern:
+        hundreds of grants in one namespace would wake thousands of agents each."""
         root = namespace == self.cluster.mesh_root_namespace
-        self._touch_all(self.identities if root else self._index.by_namespace.get(namespace, ()))
-        self.grants.policy_changed(namespace)
+        for key in list(self.identities if root else self._index.by_namespace.get(namespace, ())):
+            if any(selects(view, self._labels_of(key)) for view in views):
+                self._touch(key)
+        self.grants.policy_changed(namespace, views)
 
     def _concerned(
         self, ref: Ref, before: Observed | None, after: Observed | None
@@ -277,31 +292,23 @@ class World:
         )
 
     def _rival(self, identity: Identity) -> Rival | None:
-        """Who else holds the account. The owner of the live account does; while there is none,
-        the oldest identity that wants it, and of two as old the one of the lesser UID."""
         account = account_ref(identity)
         wanting = self._index.by_account.get(Key(account.namespace, account.name), set())
         others = [self.identities[k] for k in sorted(wanting) if k != identity.key]
-        if not others:
-            return None
         live = self.owned.get(account)
-        owner = live.owner_uid if live and live.labelled else ""
-        if owner == identity.meta.uid:
-            return None
-        holder = next((o for o in others if o.meta.uid == owner), None)
-        if holder is None:
-            standing = [identity, *(o for o in others if not o.deleting)]
-            holder = min(standing, key=lambda i: (i.meta.created, i.meta.uid))
-        if holder is identity:
-            return None
-        return Rival(holder.key.name, holder.deleting)
+        return rival_of(identity, others, live.owner_uid if live and live.labelled else "")
 
     def _foreign_policies(self, identity: Identity) -> tuple[ForeignPolicy, ...]:
         key, root = identity.key, self.cluster.mesh_root_namespace
-        pods = [{IDENTITY_LABEL: key.name}, *(p.labels for p in self.pods.of(key))]
         name = policy_name(key.name)
         own = self.owned.get(Ref(Kind.PEER_AUTHENTICATION, key.namespace, name))
-        return weakening(self.objects.strangers(key.namespace, root), pods, own, root)
+        return weakening(
+            self.objects.strangers(key.namespace, root), self._labels_of(key), own, root
+        )
+
+    def _labels_of(self, key: Key) -> list[Mapping[str, str]]:
+        """Of its pods, and of one that carries its label only."""
+        return [{IDENTITY_LABEL: key.name}, *(p.labels for p in self.pods.of(key))]
 
     def _name_callers(self, identity: Identity) -> None:
         self.callers.name(identity.key, self._callers_named(identity))
