@@ -41,10 +41,10 @@ class GrantPipeline:
         facts, outcome, unsure = await self._carry_out(facts)
         verdict = judge_grant(facts)
         problem = verdict.problem or unsure or outcome.problems.get(self._room.room)
+        self._note_written(facts, verdict, outcome)
         if problem is not None and problem.reason is Reason.BUSY:
             return problem
         self._tell_repairs(facts, verdict, outcome)
-        self._note_written(facts, verdict, outcome)
         await self._tools.own.write_status(facts.grant, self._status(facts, verdict, problem))
         return problem
 
