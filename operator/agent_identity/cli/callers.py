@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 
 from agent_identity.api.conditions import ConditionType
 from agent_identity.api.rules import Rule
 from agent_identity.cli.findings import shown_caller
 from agent_identity.cli.seen import Seen
 from agent_identity.core.facts import Facts
-from agent_identity.core.names import derived_refs
-from agent_identity.core.resource import MESH_KINDS
+from agent_identity.core.names import derived_refs, waypoint_policy_ref
+from agent_identity.core.resource import MESH_KINDS, Ref
+from agent_identity.providers.istio.ambient import is_ambient
 
 _NOT_LET_IN = "not there, or stalled: not let in"
 
@@ -24,19 +26,32 @@ class CallerTold:
     calls: tuple[str, ...]
 
 
+class Others(Enum):
+    """Who may call besides the callers that are named, in words; {name} is the class's."""
+
+    SHADOW = "Anybody: enforcement is Shadow, so nothing is written."
+    NO_MESH = "Anybody: class {name} has no mesh, so nothing enforces who may call."
+    NOT_YET = "Anybody, until its policies stand."
+    PERHAPS = "Perhaps anybody: see InboundReady."
+    NOBODY_AS_TOLD = "Nobody else, as the operator says."
+    OF_OTHER_POLICIES = "Besides, whom the policies of others let in: see below."
+    NOBODY = "Nobody else."
+
+
 def callers(seen: Seen) -> Iterator[CallerTold]:
     facts = seen.facts
-    for source, rule in _rules(facts):
+    for source, rule in rules_of(facts):
         for caller in rule.from_:
             found = (facts.callers or {}).get(caller, ())
             who = shown_caller(caller, facts.identity.key.namespace)
             # A workload that is no agent is let in by name: nobody looks whether it is there.
-            state = "" if caller.kind == "ServiceAccount" else "" if found else _absent(who, seen)
-            yield CallerTold(who, state, f"{source} {rule.name}", _calls(rule))
+            state = "" if caller.kind == "ServiceAccount" else "" if found else absent(who, seen)
+            yield CallerTold(who, state, f"{source} {rule.name}", (calls_of(rule),))
 
 
-def _absent(who: str, seen: Seen) -> str:
-    """Where not everything may be read, the operator's word counts."""
+def absent(who: str, seen: Seen) -> str:
+    """Why an agent that is named is not let in; empty if it is after all: where not everything may
+    be read, the operator's word counts."""
     if seen.class_known and not seen.refused:
         return _NOT_LET_IN
     row = seen.condition(ConditionType.INBOUND)
@@ -46,26 +61,33 @@ def _absent(who: str, seen: Seen) -> str:
 
 def others(seen: Seen) -> str:
     """Who may call besides the callers that are named. Without its policies that is anybody."""
-    facts, name = seen.facts, seen.facts.identity.class_name
+    return who_else(seen).value.format(name=seen.facts.identity.class_name)
+
+
+def who_else(seen: Seen) -> Others:
+    facts = seen.facts
     inbound = facts.identity.spec.inbound if facts.identity.spec else None
     if inbound and inbound.enforcement == "Shadow":
-        return "Anybody: enforcement is Shadow, so nothing is written."
+        return Others.SHADOW
     if facts.agent_class and facts.agent_class.spec and not facts.agent_class.has_mesh:
-        return f"Anybody: class {name} has no mesh, so nothing enforces who may call."
+        return Others.NO_MESH
     if seen.hidden.intersection(MESH_KINDS):
-        row = seen.condition(ConditionType.INBOUND)
-        sure = row.get("status") == "True"
-        return (
-            "Nobody else, as the operator says." if sure else "Perhaps anybody: see InboundReady."
-        )
-    if not all(facts.has(r) for r in derived_refs(facts.identity) if r.kind in MESH_KINDS):
-        return "Anybody, until its policies stand."
-    if facts.foreign_policies:
-        return "Besides, whom the policies of others let in: see below."
-    return "Nobody else."
+        sure = seen.condition(ConditionType.INBOUND).get("status") == "True"
+        return Others.NOBODY_AS_TOLD if sure else Others.PERHAPS
+    if not all(facts.has(ref) for ref in guards(facts)):
+        return Others.NOT_YET
+    return Others.OF_OTHER_POLICIES if facts.foreign_policies else Others.NOBODY
 
 
-def _rules(facts: Facts) -> Iterator[tuple[str, Rule]]:
+def guards(facts: Facts) -> Iterator[Ref]:
+    """The policies without which anybody may call."""
+    yield from (r for r in derived_refs(facts.identity) if r.kind in MESH_KINDS)
+    if is_ambient(facts) and facts.services:
+        yield waypoint_policy_ref(facts.identity.key)
+
+
+def rules_of(facts: Facts) -> Iterator[tuple[str, Rule]]:
+    """Each rule, and in words whose it is: the class's first, then its own."""
     spec = facts.identity.spec
     ceiling = facts.agent_class.spec if facts.agent_class else None
     baseline = (ceiling.inbound.rules or ()) if ceiling and ceiling.inbound else ()
@@ -74,7 +96,8 @@ def _rules(facts: Facts) -> Iterator[tuple[str, Rule]]:
     yield from (("rule", rule) for rule in own)
 
 
-def _calls(rule: Rule) -> tuple[str, ...]:
+def calls_of(rule: Rule) -> str:
+    """What a rule lets its callers call, in words."""
     ports = ", ".join(str(p) for p in sorted(rule.ports))
     if rule.http:
         what = f"{'|'.join(sorted(rule.http.methods))} {', '.join(sorted(rule.http.paths))}"
@@ -83,4 +106,4 @@ def _calls(rule: Rule) -> tuple[str, ...]:
         what = f"gRPC {services}: {', '.join(sorted(rule.grpc.methods))}"
     else:
         what = "anything"
-    return (f"{what} on port {ports}",)
+    return f"{what} on port {ports}"

@@ -101,7 +101,7 @@ def _client(kubeconfig: str | None, context: str | None) -> Any:
         from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415
     except ImportError:
         raise Unreadable(
-            "explain needs the Kubernetes client: pip install 'agent-identity-operator[cli]'"
+            "reading a cluster needs the Kubernetes client; from a checkout: pip install '.[cli]'"
         ) from None
     settings = Configuration()
     # A new token is for the plugin to keep; a reader writes nothing.

@@ -14,7 +14,7 @@ from agent_identity.cli import output
 from agent_identity.cli.check import Checked, check
 from agent_identity.cli.cluster import Reader, connect
 from agent_identity.cli.compare import Change
-from agent_identity.cli.documents import Unreadable
+from agent_identity.cli.documents import KINDS, Unreadable
 from agent_identity.cli.explain import explain
 from agent_identity.cli.files import read_files
 from agent_identity.cli.findings import Severity
@@ -40,18 +40,24 @@ class Exit(IntEnum):
 
 def run_render(args: argparse.Namespace) -> int:
     """`agent-identity render`."""
-    read = _manifests(args.files, cluster_of(args), args.namespace)
+    read = manifests_of(args.files, cluster_of(args), args.namespace)
     only = key_of(args.identity, args.namespace) if args.identity else None
     if only and only not in read.of_kind("AgentIdentity"):
         raise Unreadable(f"there is no AgentIdentity {only} among the files")
-    wrong = [f for f in read.findings if f.severity is Severity.ERROR]
-    for finding in wrong:
-        output.tell(f"{finding.where}: {finding.subject}: {finding.path}: {finding.message}")
+    wrong = tell_wrong(read)
     rendered = render(read, only)
     for text in (*rendered.assumed, *rendered.stalled):
         output.tell(text)
     output.put(_rendered(rendered, args.output))
     return Exit.WRONG if wrong or rendered.stalled else Exit.FINE
+
+
+def tell_wrong(read: Manifests) -> bool:
+    """Whether something is wrong with the files by themselves, which is told."""
+    wrong = [f for f in read.findings if f.severity is Severity.ERROR]
+    for finding in wrong:
+        output.tell(f"{finding.where}: {finding.subject}: {finding.path}: {finding.message}")
+    return bool(wrong)
 
 
 def _rendered(rendered: Rendered, form: str) -> str:
@@ -73,12 +79,12 @@ def _named(body: Mapping[str, Any]) -> tuple[str, str, str]:
 def run_check(args: argparse.Namespace) -> int:
     """`agent-identity check`."""
     cluster = cluster_of(args, cluster_name="cluster", trust_domain="cluster.local")
-    new = _manifests(args.files, cluster, args.namespace)
-    old = _manifests(args.against, cluster, args.namespace) if args.against else None
+    new = manifests_of(args.files, cluster, args.namespace)
+    old = manifests_of(args.against, cluster, args.namespace) if args.against else None
     if not _ours(new) and not (old and _ours(old)):
         raise Unreadable(
-            "there is no AgentIdentity and no AgentIdentityClass in what was given"
-            f" ({new.ignored} other objects)"
+            "there is no AgentIdentity, no AgentIdentityClass and no AgentAccessGrant in what was"
+            f" given ({new.ignored} other objects)"
         )
     checked = check(new, old, strict=args.strict)
     output.put(_checked(checked, new, args.output))
@@ -156,12 +162,11 @@ def run_explain(args: argparse.Namespace) -> int:
 
 
 def _ours(among: Manifests) -> bool:
-    return bool(among.findings or among.of_kind("AgentIdentity")) or bool(
-        among.of_kind("AgentIdentityClass")
-    )
+    return bool(among.findings) or any(among.of_kind(kind) for kind in KINDS)
 
 
-def _manifests(names: list[str], cluster: Cluster, namespace: str) -> Manifests:
+def manifests_of(names: list[str], cluster: Cluster, namespace: str) -> Manifests:
+    """Of files; namespace: of those that name none."""
     return manifests(read_files(names), cluster, namespace=namespace)
 
 

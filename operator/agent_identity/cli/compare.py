@@ -85,7 +85,8 @@ def immutable(old: Manifests, new: Manifests) -> Iterator[Finding]:
         before, after = (m.around.world.classes.get(key.name) for m in (old, new))
         document = new.documents["AgentIdentityClass", key]
         for path in _moved(before, after):
-            text, advice = "can't be changed: roles live there", "Make a new class."
+            text = "can't be changed: roles live there"
+            advice = "Delete the class and apply it again."
             yield finding(Severity.ERROR, document, path, text, advice)
     for key in new.of_kind("AgentIdentity"):
         was, now = (m.around.world.identities.get(key) for m in (old, new))

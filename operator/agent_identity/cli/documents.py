@@ -14,7 +14,8 @@ import yaml
 
 from agent_identity.api.v1alpha1 import GROUP
 
-KINDS = ("AgentIdentity", "AgentIdentityClass")
+KINDS = ("AgentAccessGrant", "AgentIdentity", "AgentIdentityClass")
+NAMESPACED = ("AgentAccessGrant", "AgentIdentity")
 Path = tuple[str | int, ...]
 
 _DEPTH = 100

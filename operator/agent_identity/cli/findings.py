@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from agent_identity.api.rules import Caller
-from agent_identity.cli.documents import Document, Path, plain
+from agent_identity.cli.documents import NAMESPACED, Document, Path, plain
 
 
 class Severity(StrEnum):
@@ -50,7 +50,7 @@ def title(document: Document) -> str:
     metadata = document.body.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     name = str(metadata.get("name") or metadata.get("generateName") or "?")
-    if document.kind == "AgentIdentity":
+    if document.kind in NAMESPACED:
         name = f"{metadata.get('namespace') or '?'}/{name}"
     return plain(f"{document.kind or '?'} {name}")
 

@@ -11,6 +11,7 @@ from agent_identity.cli import output
 from agent_identity.cli.cluster import Absent
 from agent_identity.cli.commands import Exit, run_check, run_explain, run_render
 from agent_identity.cli.documents import Unreadable
+from agent_identity.cli.graph_command import FORMATS, run_graph
 
 # As a shell has it for SIGINT.
 _INTERRUPTED = 130
@@ -63,13 +64,33 @@ def _of_check(parser: argparse.ArgumentParser) -> None:
 
 def _of_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("identity", metavar="NAMESPACE/NAME", help="the AgentIdentity")
-    parser.add_argument("--kubeconfig", metavar="FILE", help="default: as with kubectl")
-    parser.add_argument("--context", metavar="NAME", help="of the kubeconfig")
+    _kubeconfig_arguments(parser)
     _cluster_arguments(parser)
     _output_argument(parser, ("text", "yaml", "json"), "text")
 
 
-def _cluster_arguments(parser: argparse.ArgumentParser) -> None:
+def _of_graph(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="*", metavar="FILES", help=f"{_FILES}; without: a cluster")
+    parser.add_argument("--identity", metavar="NAMESPACE/NAME", help="what is around this one only")
+    parser.add_argument("--file", metavar="FILE", help="where to write; default: standard output")
+    _kubeconfig_arguments(parser)
+    _cluster_arguments(
+        parser, "of a cluster: this one only; of files: of identities that name none"
+    )
+    parser.set_defaults(namespace=None)
+    _output_argument(parser, tuple(FORMATS), "mermaid")
+
+
+def _kubeconfig_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kubeconfig", metavar="FILE", help="default: as with kubectl")
+    parser.add_argument("--context", metavar="NAME", help="of the kubeconfig")
+
+
+def _cluster_arguments(
+    parser: argparse.ArgumentParser,
+    namespace: str = "of identities that name none (default: default)",
+) -> None:
+    """namespace: what it is for."""
     parser.add_argument(
         "--cluster-name", metavar="NAME", help="default: AGENT_IDENTITY_CLUSTER_NAME"
     )
@@ -79,11 +100,7 @@ def _cluster_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mesh-root-namespace", metavar="NAME", help="default: that of the operator, istio-system"
     )
-    parser.add_argument(
-        *("-n", "--namespace"),
-        default="default",
-        help="of identities that name none (default: default)",
-    )
+    parser.add_argument(*("-n", "--namespace"), metavar="NAME", default="default", help=namespace)
 
 
 def _output_argument(parser: argparse.ArgumentParser, formats: Sequence[str], default: str) -> None:
@@ -135,6 +152,21 @@ account; its class, its bindings and Istio's policies each need `get`.
 """,
         _of_explain,
         run_explain,
+    ),
+    Command(
+        "graph",
+        "draw who may call whom, with what, and what is not in force",
+        """\
+examples:
+  kubectl agentid graph --output html --file agents.html
+  agent-identity graph deploy/ --identity agents/planner
+  agent-identity graph deploy/ --output dot | dot -Tsvg > agents.svg
+
+The page needs nothing but itself: open the file, find an agent, and see its access in and out. From
+a cluster it reads what you may read, and says what you may not; from files it shows what will be.
+""",
+        _of_graph,
+        run_graph,
     ),
 )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agent_identity.cli.documents import Document, Documents
+from agent_identity.cli.documents import NAMESPACED, Document, Documents
 from agent_identity.cli.findings import Finding, Severity, title
 from agent_identity.cli.shape import shape_findings
 from agent_identity.cli.surroundings import Surroundings, assume_accounts, surroundings
@@ -50,7 +50,7 @@ def manifests(read: Documents, cluster: Cluster, *, namespace: str) -> Manifests
 
 def _placed(document: Document, namespace: str) -> Document:
     metadata = document.body.get("metadata")
-    if document.kind != "AgentIdentity" or not isinstance(metadata, dict):
+    if document.kind not in NAMESPACED or not isinstance(metadata, dict):
         return document
     if metadata.get("namespace"):
         return document
@@ -62,11 +62,9 @@ def _name(document: Document) -> Name | None:
     metadata = document.body.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
         return None
-    if document.kind != "AgentIdentity":
-        return document.kind, Key(
-            "", metadata["name"], _SUBJECTS.get(document.kind, Subject.IDENTITY)
-        )
-    return document.kind, Key(str(metadata["namespace"]), metadata["name"])
+    namespace = str(metadata["namespace"]) if document.kind in NAMESPACED else ""
+    subject = _SUBJECTS.get(document.kind, Subject.IDENTITY)
+    return document.kind, Key(namespace, metadata["name"], subject)
 
 
 def _twice(document: Document, first: Document) -> Finding:
@@ -87,6 +85,7 @@ def _around(named: dict[Name, Document], cluster: Cluster) -> Surroundings:
         _bodies(named, "AgentIdentity"),
         _bodies(named, "AgentIdentityClass"),
         _bodies(named, "Namespace"),
+        grants=_bodies(named, "AgentAccessGrant"),
     )
     assume_accounts(around.world, around.identities())
     return around

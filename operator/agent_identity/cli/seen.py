@@ -1,6 +1,6 @@
 """What a reader sees of one identity and of all that decides about it, as the operator's World."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,16 +201,25 @@ def _role(body: Json) -> str:
 
 
 def _cluster(
-    told: Mapping[str, str], root: str, bodies: Iterable[Json]
+    told: Mapping[str, str], root: str, bodies: Sequence[Json]
 ) -> tuple[Cluster, tuple[str, ...]]:
-    """What the operator was set to is in what it says of any identity."""
+    """What the operator was set to is in what it says of any identity. bodies: the one that is
+    asked about, then all."""
     statuses = [b.get("status") or {} for b in bodies]
     domains = (str(s.get("spiffeID", "")) for s in statuses)
     domain = told.get("trust_domain") or next((_domain(d) for d in domains if d), "")
     roles = (str(s.get("vaultRole", "")) for s in statuses)
     name = told.get("cluster_name") or next((r.partition("_")[0] for r in roles if r), "")
-    guessed = () if domain else ("the trust domain is not known yet: taken for cluster.local",)
+    guessed = tuple(_guessed(bodies[0], domain=domain, name=name))
     return Cluster(name or "cluster", domain or "cluster.local", root), guessed
+
+
+def _guessed(body: Json, *, domain: str, name: str) -> Iterator[str]:
+    if not domain:
+        yield "the trust domain is not known yet: taken for cluster.local"
+    # Nothing but the name of the Vault role has it.
+    if not name and (body.get("spec") or {}).get("vault"):
+        yield "the cluster's name is not known yet: give --cluster-name"
 
 
 def _domain(spiffe_id: str) -> str:

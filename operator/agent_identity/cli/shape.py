@@ -13,13 +13,17 @@ from typing import Any
 import pydantic
 
 from agent_identity.api import fields as f
+from agent_identity.api import grants as g
 from agent_identity.api import v1alpha1 as v
 from agent_identity.api.crd import custom_resource_definitions
 from agent_identity.cli.documents import KINDS, Document, Path, plain
 from agent_identity.cli.findings import Finding, Severity, dotted, title
 
 Schema = dict[str, Any]
-_MODELS: dict[str, type[v.AgentIdentitySpec | v.AgentIdentityClassSpec]] = {
+_MODELS: dict[
+    str, type[v.AgentIdentitySpec | v.AgentIdentityClassSpec | g.AgentAccessGrantSpec]
+] = {
+    "AgentAccessGrant": g.AgentAccessGrantSpec,
     "AgentIdentity": v.AgentIdentitySpec,
     "AgentIdentityClass": v.AgentIdentityClassSpec,
 }

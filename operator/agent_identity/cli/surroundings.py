@@ -49,6 +49,8 @@ def surroundings(
     identities: Iterable[Body],
     classes: Iterable[Body],
     namespaces: Iterable[Body],
+    *,
+    grants: Iterable[Body] = (),
 ) -> Surroundings:
     """Bodies need a name; what else the API server would have filled in is filled in here."""
     world = World(cluster, lambda _: None)
@@ -58,6 +60,8 @@ def surroundings(
         world.see_class(_complete(body))
     for body in identities:
         world.see_identity(_complete(body))
+    for body in grants:
+        world.grants.see(_complete(body))
     return Surroundings(world, _assume_namespaces(world))
 
 

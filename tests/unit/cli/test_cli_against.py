@@ -281,6 +281,12 @@ def test_what_cannot_be_changed_is_an_error(program: Program, edit: Edit, messag
     assert any(message in m for m in errors)
 
 
+def test_whoever_moves_a_class_is_told_the_way_that_there_is(program: Program) -> None:
+    _, answer = compared(program, whole(), edited(FIXED["the address"][0]))
+    (advice,) = (f["advice"] for f in answer["findings"] if f["path"] == "spec.vault.address")
+    assert advice == "Delete the class and apply it again."
+
+
 COVERS = [
     ("/v1/*", "/v1/tasks", True),
     ("/v1/*", "/v1/{*}/x", True),

@@ -229,6 +229,20 @@ def test_what_the_operator_has_not_seen_is_told(status: Manifest, said: str) -> 
     assert said in in_words(answer)
 
 
+NAME_UNKNOWN = "the cluster's name is not known yet: give --cluster-name"
+
+
+def test_a_clusters_name_that_nothing_tells_is_not_passed_off_as_known() -> None:
+    """It is in the name of the Vault role, and in nothing else."""
+    unseen = FakeCluster(full() | {"status": {}})
+    unseen.objects["AgentIdentity"] = unseen.objects["AgentIdentity"][:1]
+    assert NAME_UNKNOWN in told(unseen).unread
+    given = explain(look_at(Reader(unseen), KEY, {"cluster_name": "prod"}, "istio-system"))
+    assert NAME_UNKNOWN not in given.unread
+    del unseen.objects["AgentIdentity"][0]["spec"]["vault"]
+    assert NAME_UNKNOWN not in told(unseen).unread
+
+
 def test_conditions_that_say_the_same_are_told_once_with_what_to_do() -> None:
     rows = [condition(k, "False", "Sealed", "Vault is sealed") for k in ("Ready", "VaultReady")]
     rows.append(condition("RBACReady", "False", "OfTomorrow", "new"))
