@@ -7,8 +7,9 @@ import time
 import traceback
 from pathlib import Path
 
+from demo.drawing import PAGE
 from demo.interrupts import Interrupted, Interrupts
-from demo.keeping import keep_until_interrupted
+from demo.keeping import bring_back, keep_until_interrupted
 from demo.screen import Screen
 from demo.shell import ExpectationError, Shell
 from demo.stage import Stage
@@ -41,12 +42,14 @@ def main() -> int:
 def _perform(directory: Path, screen: Screen, interrupts: Interrupts, *, keep: bool) -> str:
     """What to say of it in the last line."""
     started = time.monotonic()
-    screen.title("0. A control plane, an OpenBao and the operator start on this machine")
+    screen.title("0. A control plane, an OpenBao, the operator and istiod start on this machine")
     with Stage(directory, report=screen.say, before_stop=interrupts.ignore) as stage:
         shell = Shell(screen, stage.environment())
         try:
-            tell(shell, screen)
-            result = f"demo: {shell.checks} checks passed in {time.monotonic() - started:.0f} s"
+            tell(shell, screen, stage)
+            seconds = time.monotonic() - started
+            if keep:
+                bring_back(shell, screen, stage)
         except Exception as error:
             _explain(error, stage, screen)
             if keep:
@@ -54,7 +57,7 @@ def _perform(directory: Path, screen: Screen, interrupts: Interrupts, *, keep: b
             raise
         if keep:
             keep_until_interrupted(stage, screen)
-    return result
+    return f"demo: {shell.checks} checks passed in {seconds:.0f} s; the page is {PAGE}"
 
 
 def _explain(error: Exception, stage: Stage, screen: Screen) -> None:

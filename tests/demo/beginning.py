@@ -1,6 +1,14 @@
 """Chapters 1 and 2: three manifests, and what one agent gets for them."""
 
-from demo.names import POLICY, ROLE, SECRET, SECRET_VALUE, owned_by, role_of
+from demo.names import (
+    APPLY_IDENTITIES,
+    POLICY,
+    ROLE,
+    SECRET,
+    SECRET_VALUE,
+    owned_by,
+    role_of,
+)
 from demo.screen import Screen
 from demo.shell import Shell
 
@@ -20,7 +28,7 @@ def apply_quickstart(shell: Shell, screen: Screen) -> None:
     screen.say("address is replaced and its CA added, and that is all:")
     shell.run('diff examples/quickstart/2-class.yaml "$DEMO/2-class.yaml"', fails=True)
     shell.run('kubectl apply -f "$DEMO/2-class.yaml"')
-    shell.run("kubectl apply -f examples/quickstart/3-identities.yaml")
+    shell.run(APPLY_IDENTITIES)
     shell.run("kubectl wait --for=condition=Ready agentidentity --all -n agents --timeout=60s")
     shown = shell.run("kubectl get agentidentities -A")
     ready = [line.split()[1] for line in shown.splitlines() if line.split()[2] == "True"]

@@ -1,9 +1,10 @@
-"""Chapter 4: what others change behind the operator's back is put back, and told."""
+"""Chapter 6: what others change behind the operator's back is put back, and told."""
 
-from demo.names import POLICY, role_of
+from demo.names import ADD_TASK, BILLING_POD, PLANNER, POLICY, RESEARCHER, role_of
 from demo.screen import Screen
 from demo.shell import Result, Shell
 from demo.stage import RESYNC_SECONDS
+from demo.verdicts import DENIED, LET_IN, expect_calls
 
 SPEC = f"kubectl get {POLICY} -o jsonpath='{{.metadata.generation}} {{.spec}}'"
 EVERYBODY = """'{"spec":{"rules":[{}]}}'"""
@@ -34,6 +35,8 @@ def _expect_policy_back(shell: Shell, before: str) -> None:
 
     shell.run_until(SPEC, mended, timeout=MINUTE)
     shell.expect("the policy is as it was", holds=True)
+    callers = {PLANNER: LET_IN, RESEARCHER: DENIED}
+    expect_calls(shell, "and so is who may call", ADD_TASK, callers, of=BILLING_POD)
 
 
 def _both_told(events: str) -> bool:

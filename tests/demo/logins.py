@@ -1,4 +1,4 @@
-"""Chapter 3: ServiceAccount tokens become OpenBao tokens, or don't."""
+"""Chapter 5: ServiceAccount tokens become OpenBao tokens, or don't."""
 
 from demo.names import LOGIN, READ_SECRET, ROLE, SECRET_VALUE
 from demo.screen import Screen

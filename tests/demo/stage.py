@@ -1,9 +1,10 @@
-"""What the story plays on: a test bed and one operator, all of it in one temporary directory."""
+"""What the story plays on: a test bed, one operator and a mesh, in one temporary directory."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from demo.mesh import Mesh, Pod
 from testbed.bed import Bed
 from testbed.cache import Report
 from testbed.lifecycle import Lifecycle
@@ -30,18 +31,25 @@ class Stage(Lifecycle):
         self._binaries = find_binaries(report)
         self._bed = Bed(directory, cluster_name=CLUSTER, report=report, binaries=self._binaries)
         self._operator: OperatorProcess | None = None
+        self._mesh = Mesh(directory, self._bed.control_plane, self._binaries)
 
     def start(self) -> None:
-        """Returns once the operator is ready."""
-        # Whoever interrupts waits for the end of it: only what has started can be stopped.
-        with ThreadPoolExecutor(1) as starter:
-            starter.submit(self._start).result()
+        """Returns once the operator and istiod are ready."""
+        _whole(self._start)
 
     def stop(self) -> None:
         self._before_stop()
+        self._mesh.stop()
         if self._operator is not None:
             self._operator.stop()
         self._bed.stop()
+
+    def run(self, pod: Pod) -> None:
+        """Returns once the pod can be called."""
+        _whole(lambda: self._mesh.run(pod))
+
+    def remove(self, pod: Pod) -> None:
+        _whole(lambda: self._mesh.remove(pod))
 
     @property
     def log_file(self) -> Path:
@@ -56,7 +64,8 @@ class Stage(Lifecycle):
 
     def environment(self) -> dict[str, str]:
         """Of every command: this cluster and this OpenBao, and nothing of the user's own."""
-        programs = [self._binaries.kubectl.parent, self._binaries.bao.parent]
+        binaries = self._binaries
+        programs = [self._mesh.programs, binaries.kubectl.parent, binaries.bao.parent]
         return {
             "PATH": ":".join([*map(str, programs), "/usr/bin", "/bin"]),
             "HOME": str(self.directory),
@@ -92,9 +101,10 @@ class Stage(Lifecycle):
 
     def _start(self) -> None:
         self._bed.start()
-        self._report("starting the operator, with the token of its own ServiceAccount")
+        self._report("starting the operator, with the token of its own ServiceAccount, and istiod")
         self._operator = self._bed.operator(settings=SETTINGS)
         self._operator.start()
+        self._mesh.start()
         self._operator.wait_ready()
         self._write_class()
         self._write_root_token()
@@ -112,3 +122,9 @@ class Stage(Lifecycle):
         if EXAMPLE_ADDRESS not in text:
             raise RuntimeError(f"{CLASS_FILE} doesn't name {EXAMPLE_ADDRESS}")
         (self.directory / CLASS_FILE.name).write_text(text.replace(EXAMPLE_ADDRESS, filled_in))
+
+
+def _whole(step: Callable[[], None]) -> None:
+    """Whoever interrupts waits for the end of it: only what has started can be stopped."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(step).result()

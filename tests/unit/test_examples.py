@@ -3,14 +3,16 @@
 What Flux and Argo CD make of their own kinds is not known here: only their shape is looked at.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from agent_identity.core.identity import parse_class, parse_identity
-from samples import metadata
+from agent_identity.core.checks import Standing, judge
+from agent_identity.core.identity import parse_class, parse_grant, parse_identity
+from samples import facts_of, metadata
 
 ROOT = Path(__file__).parents[2]
 GITOPS = ROOT / "examples" / "gitops"
@@ -44,12 +46,41 @@ APPLICATIONS = named("argocd/operator.yaml", "Application") | named(
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_it_can_be_read_and_ours_is_what_the_api_takes(path: Path) -> None:
-    parse = {"AgentIdentity": parse_identity, "AgentIdentityClass": parse_class}
+    parse = {
+        "AgentAccessGrant": parse_grant,
+        "AgentIdentity": parse_identity,
+        "AgentIdentityClass": parse_class,
+    }
     for manifest in objects_in(path):
         if reader := parse.get(manifest.get("kind", "")):
             meta = manifest["metadata"]
             whole = metadata(meta["name"], meta.get("namespace", ""))
             assert reader(manifest | {"metadata": whole}).problem == ""
+
+
+def in_quickstart(kind: str) -> dict[str, Object]:
+    """Objects of the quickstart by name."""
+    files = (ROOT / "examples" / "quickstart").glob("*.yaml")
+    found = [o for file in files for o in objects_in(file) if o["kind"] == kind]
+    return {o["metadata"]["name"]: o for o in found}
+
+
+def test_the_readmes_identity_can_be_copied_beside_the_quickstart() -> None:
+    """It is given all that it asks for there, and it is none of the agents that run already."""
+    text = (ROOT / "README.md").read_text()
+    (chapter,) = re.findall(
+        r"^## Write an AgentIdentity\n(.*?)^## ", text, re.MULTILINE | re.DOTALL
+    )
+    manifest = yaml.safe_load(chapter.partition("```yaml\n")[2].partition("```")[0])
+    meta = manifest["metadata"]
+    asking = parse_identity(manifest | {"metadata": metadata(meta["name"], meta["namespace"])})
+    assert asking.key.name not in in_quickstart("AgentIdentity")
+    assert asking.key.namespace in in_quickstart("Namespace")
+    agent_class = in_quickstart("AgentIdentityClass")[asking.class_name]
+    ceilings = parse_class(agent_class | {"metadata": metadata(asking.class_name)})
+    assert judge(facts_of(asking, ceilings)).standing is Standing.GRANTED
+    for said in re.findall(r"serviceAccountName: (\S+)|/identity: ([-a-z]+)", chapter):
+        assert asking.account in said
 
 
 @pytest.mark.parametrize("path", sorted(GITOPS.rglob("kustomization.yaml")), ids=str)
@@ -66,6 +97,7 @@ def test_a_kustomization_names_what_is_there(path: Path) -> None:
         ("platform/platform.yaml", "1-platform.yaml"),
         ("classes/default.yaml", "2-class.yaml"),
         ("identities/agents.yaml", "3-identities.yaml"),
+        ("identities/orders.yaml", "4-grant.yaml"),
     ],
 )
 def test_the_fleet_is_the_quickstart(ours: str, quickstarts: str) -> None:
@@ -128,6 +160,17 @@ def test_an_application_of_argo_cd_names_what_is_there(application: Object) -> N
     assert "ignoreDifferences" not in application["spec"]
 
 
+def test_the_operators_namespace_is_the_same_whoever_makes_it() -> None:
+    """Its label holds the pods to the restricted Pod Security Standard."""
+    (plain,) = objects_in(ROOT / "examples" / "install" / "namespace.yaml")
+    metadata = plain["metadata"]
+    assert named("flux/operator/release.yaml", "Namespace") == {metadata["name"]: plain}
+    argo = APPLICATIONS["agent-identity"]["spec"]
+    assert argo["destination"]["namespace"] == metadata["name"]
+    assert "CreateNamespace=true" in argo["syncPolicy"]["syncOptions"]
+    assert argo["syncPolicy"]["managedNamespaceMetadata"] == {"labels": metadata["labels"]}
+
+
 def test_argo_cd_syncs_classes_in_an_earlier_wave_than_identities() -> None:
     def wave(folder: str) -> int:
         (kustomization,) = objects_in(GITOPS / "fleet" / folder / "kustomization.yaml")
@@ -137,9 +180,10 @@ def test_argo_cd_syncs_classes_in_an_earlier_wave_than_identities() -> None:
     assert wave("platform") < wave("classes") < wave("identities")
 
 
-def test_argo_cd_judges_both_kinds_alike() -> None:
+def test_argo_cd_judges_all_our_kinds_alike() -> None:
     (settings,) = objects_in(GITOPS / "argocd" / "argocd-cm.yaml")
-    assert settings["data"].keys() == {f"{HEALTH}AgentIdentity", f"{HEALTH}AgentIdentityClass"}
+    kinds = ("AgentIdentity", "AgentIdentityClass", "AgentAccessGrant")
+    assert settings["data"].keys() == {f"{HEALTH}{kind}" for kind in kinds}
     assert len(set(settings["data"].values())) == 1
 
 
