@@ -8,7 +8,7 @@ from attack_people import MERGE, Manifest, path_of
 from attack_town import AGENT, CLASS, MANAGED, OTHER, OWNED, TEAM, pod, token_secret
 
 from testbed.operator_process import NAMESPACE, SERVICE_ACCOUNT
-from testbed.tenant import MESH, OURS, RBAC, identity_manifest
+from testbed.tenant import MESH, OURS, RBAC, grant_manifest, identity_manifest
 
 ADMISSION = "admissionregistration.k8s.io/v1"
 SYSTEM = "kube-system"
@@ -19,6 +19,8 @@ NOT_ITS_OWN = "the operator touches nothing that is not labelled as its own"
 NO_OWNER = "the operator makes nothing without an AgentIdentity or AgentAccessGrant that owns it"
 SAME_NAMESPACE = "to accounts of the binding's own namespace"
 ONE_AGENT = "mesh policies are for the pods of one agent"
+SAME_WORKLOAD = "a grant's policies guard what the grant guards"
+SAME_NAME = "a grant's policies have the grant's name"
 NEVER_OFF = "the operator switches mTLS on and never off"
 NO_SPEC = "the operator changes no spec"
 NOT_HELD = "is attempting to grant RBAC permissions not currently held"
@@ -198,6 +200,8 @@ THE_CLUSTER = [
     ),
 ]
 
+GRANT, GATE = "orders", "gate"
+_GRANTS = path_of("AgentAccessGrant", TEAM)
 _CLASSES = path_of("AgentIdentityClass")
 _OPEN = {"namespaceSelector": {"matchLabels": {}}, "mesh": {"type": "None"}}
 
@@ -206,6 +210,11 @@ OUR_KINDS = [
     _delete("identity", path_of("AgentIdentity", TEAM, AGENT)),
     _delete("all-identities", path_of("AgentIdentity", TEAM)),
     _patch("identity", path_of("AgentIdentity", TEAM, AGENT), {"spec": {"rbac": None}}, "denied"),
+    _post("grant", _GRANTS, grant_manifest(TEAM, "mine")),
+    _delete("grant", f"{_GRANTS}/{GRANT}"),
+    _delete("all-grants", _GRANTS),
+    _patch("grant", f"{_GRANTS}/{GRANT}", {"spec": {"rules": None}}, NO_SPEC),
+    _patch("grant-to-open", f"{_GRANTS}/{GRANT}", {"spec": {"onDelete": "Open"}}, NO_SPEC),
     _post("class", _CLASSES, {"apiVersion": OURS, **_NAMED, "spec": _OPEN}),
     _delete("class", f"{_CLASSES}/{CLASS}"),
     _patch("class", f"{_CLASSES}/{CLASS}", {"spec": {"rbac": {"clusterRoles": []}}}, NO_SPEC),
@@ -303,6 +312,66 @@ OTHERS_OBJECTS = [
         path_of("AuthorizationPolicy", TEAM, OWNED["AuthorizationPolicy"]),
         {"spec": {"rules": [{}]}},
         ONE_AGENT,
+    ),
+]
+
+_ANYBODY: Manifest = {"rules": [{}]}
+_BANK = {"selector": {"matchLabels": {"app": "bank"}}}
+_ITS_OWN = {"selector": {"matchLabels": {"app": GRANT}}}
+_POLICIES_HERE = path_of("AuthorizationPolicy", TEAM)
+_OF_THE_GRANT = f"{_POLICIES_HERE}/agentaccessgrant-{GRANT}"
+_OF_THE_GATE = f"{_POLICIES_HERE}/agentaccessgrant-{GATE}"
+
+
+def of_grant(name: str, spec: Manifest, /, *, grant: str = GRANT, **owner: str) -> Manifest:
+    """A policy that says that it is a grant's. owner: fields of its owner, unless they are true."""
+    of = {"apiVersion": OURS, "kind": "AgentAccessGrant", "name": grant, "uid": "forged"} | owner
+    labels = {**MANAGED, "agentidentity.dev/grant": grant}
+    owners = [{**of, "controller": True}]
+    return mesh("AuthorizationPolicy", spec, name=name, labels=labels, ownerReferences=owners)
+
+
+def _move(name: str, spec: Manifest, path: str = _OF_THE_GRANT) -> Attempt:
+    return _put(f"grant-{name}", path, {"spec": spec}, SAME_WORKLOAD)
+
+
+def services(*names: str) -> Manifest:
+    """What a policy or a grant is for that waypoints enforce."""
+    return {"targetRefs": [{"kind": "Service", "name": name} for name in names]}
+
+
+def _forge(name: str, policy: Manifest, says: str) -> Attempt:
+    return _post(f"policy-{name}", _POLICIES_HERE, policy, says)
+
+
+GHOST = "ghost"
+MOVES = [
+    _move("to-another-workload", {**_BANK, **_ANYBODY}),
+    _move("to-the-namespace", _ANYBODY),
+    _move("to-a-service", {**services("bank"), **_ANYBODY}),
+    _move("to-another-service", {**services("bank"), **_ANYBODY}, _OF_THE_GATE),
+    _move("to-one-service-more", {**services(GATE, "bank"), **_ANYBODY}, _OF_THE_GATE),
+    _move("to-no-service", _ANYBODY, _OF_THE_GATE),
+    _move("that-denies", {**_ITS_OWN, **_ANYBODY, "action": "DENY"}),
+    _move(
+        "that-asks-others",
+        {**_ITS_OWN, **_ANYBODY, "action": "CUSTOM", "provider": {"name": "mine"}},
+    ),
+    _forge("of-another-name", of_grant("bank", {**_ITS_OWN, **_ANYBODY}), SAME_NAME),
+    _forge(
+        "for-another-workload",
+        of_grant(f"agentaccessgrant-{GRANT}.1", {**_BANK, **_ANYBODY}),
+        SAME_WORKLOAD,
+    ),
+    _forge(
+        "of-an-identity",
+        of_grant(f"agentaccessgrant-{GHOST}", _BANK, grant=GHOST, kind="AgentIdentity"),
+        NO_OWNER,
+    ),
+    _forge(
+        "of-another-grant",
+        of_grant(f"agentaccessgrant-{GHOST}", _BANK, grant=GHOST, name=GRANT),
+        NO_OWNER,
     ),
 ]
 

@@ -2,6 +2,7 @@
 writes what the operator owns, and which pods are agents. And whose way they must not be in."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from attack_people import (
@@ -39,12 +40,12 @@ from attack_town import (
 )
 
 from testbed.endpoint import Answer
-from testbed.tenant import MESH, RBAC, full_spec
+from testbed.tenant import MESH, RBAC, full_spec, grant_manifest, rule
 from testbed.waiting import wait_until
 
 LABEL = "agentidentity.dev/identity"
 OURS = "agentidentity.dev/cleanup"
-ONLY_THE_OPERATOR = "only the operator writes a"
+ONLY_THE_OPERATOR = "only the operator writes objects of kind"
 END_SECONDS = 60
 COLLECTOR_SECONDS = 120
 """The garbage collector looks for new kinds every 30 s only."""
@@ -144,6 +145,32 @@ def test_who_applies_for_everybody_has_use_and_the_namespace_still_decides(here:
         return [c["reason"] for c in status.get("conditions", ())]
 
     wait_until(lambda: "NamespaceNotAllowed" in reasons(), timeout=30, what="it stalls")
+
+
+# --- who may write a grant
+
+GRANT = "AgentAccessGrant"
+POLICY = "AuthorizationPolicy"
+OF_AGENT = {"kind": "AgentIdentity", "name": AGENT}
+
+
+def test_a_grant_takes_the_right_to_write_policies(here: Town) -> None:
+    gwen = employ(here.bed, "gwen")
+    grant(here.bed, gwen, "edit", TEAM)
+    grant(here.bed, gwen, "mesh-editor", OTHER)
+    says = "ask for `create` on authorizationpolicies.security.istio.io in namespace team"
+    manifest = grant_manifest(TEAM, "of-gwen", rule("read", OF_AGENT))
+    assert_refused(gwen.create(manifest), says, gwen.name)
+    done(here.alice.create(manifest))
+    assert_refused(gwen.patch(GRANT, TEAM, "of-gwen", {"spec": {"rules": None}}), says)
+    for field in ("labels", "annotations"):
+        done(gwen.patch(GRANT, TEAM, "of-gwen", {"metadata": {field: {"example.com/note": "x"}}}))
+    done(gwen.delete(GRANT, TEAM, "of-gwen"))
+    here.team.wait_gone(GRANT, "of-gwen")
+    grant(here.bed, gwen, "mesh-editor", TEAM)
+    wait_until(lambda: not is_refused(dry(gwen, manifest)), timeout=10, what="her new right")
+    done(gwen.create(manifest))
+    here.team.wait_ready("of-gwen", of=GRANT)
 
 
 # --- who writes what the operator owns
@@ -259,7 +286,7 @@ OWNER = {"apiVersion": "agentidentity.dev/v1alpha1", "kind": "AgentIdentity", "c
 def test_an_owner_of_our_kind_is_not_forged(here: Town, kind: str) -> None:
     uid = here.admin.read("AgentIdentity", TEAM, AGENT)["metadata"]["uid"]
     owners = [{**OWNER, "name": AGENT, "uid": uid}]
-    says = f"only the operator makes an object of agentidentity.dev the owner of a {kind}"
+    says = f"makes an object of agentidentity.dev the owner of objects of kind {kind}"
     assert_refused(here.alice.create(manifest_of(kind, "forged", ownerReferences=owners)), says)
     here.alice.create(manifest_of(kind, "own"))
     patch = {"metadata": {"ownerReferences": owners}}
@@ -271,6 +298,108 @@ def test_what_is_their_own_they_write_as_ever(here: Town, kind: str) -> None:
     done(here.alice.create(manifest_of(kind, "plain", labels={"a": "b"})))
     done(here.alice.patch(kind, TEAM, "plain", {"metadata": {"labels": {"a": "c"}}}))
     done(here.alice.delete(kind, TEAM, "plain"))
+
+
+def _in_force(here: Town, name: str) -> str:
+    """A grant of this name; its policy's."""
+    done(here.alice.create(grant_manifest(TEAM, name, rule("read", OF_AGENT))))
+    here.team.wait_ready(name, of=GRANT)
+    return f"agentaccessgrant-{name}"
+
+
+def test_only_the_operator_lets_a_grant_go(here: Town) -> None:
+    _in_force(here, "held")
+    free = {"metadata": {"finalizers": None}}
+    answer = here.alice.patch(GRANT, TEAM, "held", free)
+    assert_refused(answer, f"only the operator takes the finalizer {OURS} off")
+    answer = here.alice.delete(GRANT, TEAM, "held", propagationPolicy="Orphan")
+    assert_refused(answer, "delete it with propagationPolicy Background")
+    assert "deletionTimestamp" not in here.admin.read(GRANT, TEAM, "held")["metadata"]
+
+
+def _retired_of_an_identity(here: Town, name: str) -> str:
+    done(here.alice.create(here.identity(name, **full_spec())))
+    here.team.wait_ready(name)
+    done(here.alice.create(pod(f"{name}-0", name, name)))
+    policy = f"agentidentity-{name}"
+    wait_until(lambda: here.team.get("Pod", f"{name}-0"), timeout=10, what="its pod")
+    done(here.alice.delete("AgentIdentity", TEAM, name))
+    here.team.wait_gone("AgentIdentity", name)
+    assert (here.team.get(POLICY, policy) or {})["metadata"]["labels"][RETIRED] == "true"
+    return policy
+
+
+RETIRED = "agentidentity.dev/retired"
+
+
+def test_what_a_grant_left_shut_is_anybodys_to_delete(here: Town) -> None:
+    """Of those who may delete policies there, and nothing but that."""
+    shut = _in_force(here, "shut")
+    for changes in ({"metadata": {"labels": {RETIRED: "true"}}}, {"spec": {"rules": [{}]}}):
+        assert_refused(here.alice.patch(POLICY, TEAM, shut, changes), ONLY_THE_OPERATOR)
+    assert_refused(here.alice.delete(POLICY, TEAM, shut), ONLY_THE_OPERATOR)
+    done(here.alice.delete(GRANT, TEAM, "shut"))
+    here.team.wait_gone(GRANT, "shut")
+    for changes in ({"metadata": {"labels": {RETIRED: None}}}, {"spec": {"rules": [{}]}}):
+        assert_refused(here.alice.patch(POLICY, TEAM, shut, changes), ONLY_THE_OPERATOR)
+    done(here.alice.delete(POLICY, TEAM, shut))
+    assert here.team.get(POLICY, shut) is None
+
+
+def test_what_an_identity_left_shut_is_nobodys_to_delete(here: Town) -> None:
+    """It goes by itself, when the pods that it keeps shut are gone."""
+    shut = _retired_of_an_identity(here, "left")
+    assert_refused(here.alice.delete(POLICY, TEAM, shut), ONLY_THE_OPERATOR)
+    done(here.alice.delete("Pod", TEAM, "left-0", gracePeriodSeconds=0))
+    here.team.wait_gone(POLICY, shut)
+
+
+def test_the_next_grant_of_the_name_takes_over_what_was_left_shut(here: Town) -> None:
+    """By the operator's own rights: no policy is in its way."""
+    policy = _in_force(here, "again")
+    done(here.alice.delete(GRANT, TEAM, "again"))
+    here.team.wait_gone(GRANT, "again")
+    before = here.admin.read(POLICY, TEAM, policy)["metadata"]["uid"]
+    assert _in_force(here, "again") == policy
+    assert here.admin.read(POLICY, TEAM, policy)["metadata"]["uid"] == before
+
+
+@contextmanager
+def _behind_the_operators_back(here: Town) -> Iterator[None]:
+    """Alice may write what it owns, and it does not look."""
+    setting = f"admission.ownedObjects.exemptUsers={{{here.alice.name}}}"
+    with told_to_helm(here, setting, until=lambda: may_tamper(here, here.alice)):
+        here.operator.pause()
+        try:
+            yield
+        finally:
+            here.operator.resume()
+
+
+def test_a_grant_whose_policy_was_taken_away_shuts_its_workload_and_ends(here: Town) -> None:
+    policy = _in_force(here, "robbed")
+    with _behind_the_operators_back(here):
+        done(here.alice.delete(POLICY, TEAM, policy))
+        done(here.alice.delete(GRANT, TEAM, "robbed"))
+    here.team.wait_gone(GRANT, "robbed", timeout=END_SECONDS)
+    assert (here.team.get(POLICY, policy) or {})["metadata"]["labels"][RETIRED] == "true"
+
+
+def test_a_grants_policy_that_was_moved_and_is_held_is_put_back(here: Town) -> None:
+    """What others put into it may stand while the finalizer that holds it is taken off."""
+    policy = _in_force(here, "moved")
+    before = here.admin.read(POLICY, TEAM, policy)
+    held = {"metadata": {"finalizers": ["example.com/held"]}}
+    with _behind_the_operators_back(here):
+        bank = {"spec": {"selector": {"matchLabels": {"app": "bank"}}}}
+        done(here.alice.patch(POLICY, TEAM, policy, held | bank))
+        done(here.alice.delete(POLICY, TEAM, policy))
+
+    def is_new() -> bool:
+        now = here.admin.read(POLICY, TEAM, policy)
+        return now.get("spec") == before["spec"] and now["metadata"] != before["metadata"]
+
+    wait_until(is_new, timeout=END_SECONDS, what="it is made anew as it was")
 
 
 # --- how identities end
@@ -325,19 +454,22 @@ def test_a_deletion_by_the_team_ends(here: Town, policy: str) -> None:
     assert here.team.vault_role(name) is None
 
 
-def test_a_namespace_ends_with_its_agents(here: Town) -> None:
+def test_a_namespace_ends_with_its_agents_and_grants(here: Town) -> None:
     labels = {"agents": "allowed"}
     metadata = {"name": "short-lived", "labels": labels}
     done(here.admin.create({"kind": "Namespace", "metadata": metadata}))
     grant(here.bed, here.alice, "admin", "short-lived")
+    grant(here.bed, here.alice, "mesh-editor", "short-lived")
     done(here.alice.create(here.identity("last", namespace="short-lived", **full_spec())))
+    done(here.alice.create(grant_manifest("short-lived", "last", rule("read", OF_AGENT))))
 
-    account = path_of("ServiceAccount", "short-lived", "last")
+    made = (("ServiceAccount", "last"), (POLICY, "agentaccessgrant-last"))
+    paths = [path_of(kind, "short-lived", name) for kind, name in made]
 
     def stands() -> bool:
-        return here.admin.send("GET", account).status == OK
+        return all(here.admin.send("GET", path).status == OK for path in paths)
 
-    wait_until(stands, timeout=30, what="the agent's account")
+    wait_until(stands, timeout=30, what="the agent's account and the grant's policy")
     done(here.admin.delete("Namespace", "", "short-lived"))
     here.team.wait_gone("Namespace", "short-lived", timeout=END_SECONDS)
 

@@ -1,5 +1,6 @@
 """The attack matrix: one test or more for each row, against the real servers and with the policies
-as they ship. A tenant may write identities in a namespace of theirs, and has `use` on one class."""
+as they ship. A tenant may write identities and grants in a namespace of theirs, and has `use` on
+one class."""
 
 import base64
 import json
@@ -10,6 +11,10 @@ from typing import Any
 import pytest
 from attack_operator import (
     ATTEMPTS,
+    GATE,
+    GHOST,
+    GRANT,
+    MOVES,
     NAMESPACE,
     ROOT,
     STRANGER,
@@ -17,6 +22,7 @@ from attack_operator import (
     Attempt,
     binding,
     mesh,
+    services,
 )
 from attack_people import (
     FORBIDDEN,
@@ -48,7 +54,15 @@ from attack_town import (
 )
 
 from testbed.operator_process import SERVICE_ACCOUNT
-from testbed.tenant import RBAC, SHORT_PERIODS, Tenant, class_manifest, full_spec
+from testbed.tenant import (
+    RBAC,
+    SHORT_PERIODS,
+    Tenant,
+    class_manifest,
+    full_spec,
+    grant_manifest,
+    rule,
+)
 from testbed.waiting import wait_until
 
 OK = 200
@@ -75,6 +89,10 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         make_role(settled.bed, "unlisted", SECRETS)
         local = {"apiVersion": RBAC, "kind": "Role", **_named("local"), "rules": [SECRETS]}
         done(settled.admin.create(local))
+        settled.team.grant(GRANT)
+        settled.team.grant(GATE, **services(GATE))
+        for name in (GRANT, GATE):
+            settled.team.wait_ready(name, of="AgentAccessGrant")
         root = {"name": ROOT, "labels": {"agents": "allowed"}}
         done(settled.admin.create({"kind": "Namespace", "metadata": root}))
         yield settled
@@ -98,16 +116,41 @@ def stalls(here: Town, name: str, reason: str) -> str:
 # --- A1: rights by the operator, and as the operator
 
 
+def assert_in_vain(here: Town, who: Person, attempt: Attempt) -> None:
+    body = attempt.body
+    if attempt.fresh is not None:
+        body = {**here.admin.send("GET", attempt.path).json(), **attempt.fresh}
+    answer = who.send(attempt.method, attempt.path, body, **attempt.headers)
+    assert answer.status in (FORBIDDEN, 422), f"{answer.status}: {told(answer)}"
+    assert attempt.says in told(answer)
+
+
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda a: a.id)
 def test_a01_the_operators_token_is_no_key_to_the_cluster(
     here: Town, operator: Person, attempt: Attempt
 ) -> None:
-    body = attempt.body
-    if attempt.fresh is not None:
-        body = {**here.admin.send("GET", attempt.path).json(), **attempt.fresh}
-    answer = operator.send(attempt.method, attempt.path, body, **attempt.headers)
-    assert answer.status in (FORBIDDEN, 422), f"{answer.status}: {told(answer)}"
-    assert attempt.says in told(answer)
+    assert_in_vain(here, operator, attempt)
+
+
+@pytest.mark.parametrize("attempt", MOVES, ids=lambda a: a.id)
+def test_a01_no_grant_is_moved_to_another_workload(
+    here: Town, operator: Person, attempt: Attempt
+) -> None:
+    assert_in_vain(here, operator, attempt)
+
+
+def test_a01_no_policy_is_passed_off_as_that_of_a_grant_that_is_gone(
+    here: Town, operator: Person
+) -> None:
+    """Nobody owns it, so that nobody would collect it."""
+    kind = "AuthorizationPolicy"
+    body = here.admin.read(kind, TEAM, OWNED[kind])
+    del body["metadata"]["ownerReferences"]
+    for retired in ({}, {"agentidentity.dev/retired": "true"}):
+        body["metadata"]["labels"] |= {"agentidentity.dev/grant": GHOST} | retired
+        body["spec"] = {"selector": {"matchLabels": {"app": "bank"}}, "rules": [{}]}
+        path = f"{path_of(kind, TEAM, OWNED[kind])}?dryRun=All"
+        assert_refused(operator.send("PUT", path, body))
 
 
 def test_a01_that_token_is_good_for_what_it_is_for(operator: Person) -> None:
@@ -167,6 +210,24 @@ def test_a03_nothing_is_written_into_another_namespace(here: Town) -> None:
         or e["objectRef"].get("apiGroup") == "security.istio.io"
     }
     assert written == of_identities
+
+
+def test_a03_nobody_lets_their_own_agent_in_elsewhere(here: Town) -> None:
+    """Neither by a grant where they may write none, nor by asking for one that names others."""
+    mine = {"kind": "AgentIdentity", "namespace": TEAM, "name": "a03-asks"}
+    answer = here.alice.create(grant_manifest(OTHER, "a03", rule("read", mine)))
+    assert (answer.status, " cannot create resource" in told(answer)) == (FORBIDDEN, True)
+    other = Tenant(here.bed, here.team.client, OTHER, CLASS)
+    other.grant("a03", rule("read", {"kind": "AgentIdentity", "name": "theirs"}))
+    other.wait_ready("a03", of="AgentAccessGrant")
+    asked = [{"namespace": OTHER, "grant": "a03", "rules": ["read"]}]
+    done(here.alice.create(here.identity("a03-asks", outbound=asked)))
+    here.team.wait_reason("a03-asks", "NotGranted", "OutboundReady")
+    policy = here.admin.read("AuthorizationPolicy", OTHER, "agentaccessgrant-a03")
+    assert "rules" not in policy["spec"]
+    # Nothing but its owner's word was missing.
+    other.patch("AgentAccessGrant", "a03", {"spec": {"rules": [rule("read", mine)]}})
+    here.team.wait_reason("a03-asks", "InPlace", "OutboundReady")
 
 
 def test_a03_in_the_meshs_root_namespace_there_is_no_agent(here: Town) -> None:
@@ -470,8 +531,8 @@ def test_a12_an_address_is_https_and_a_host_and_no_more(here: Town, address: str
 
 def test_a13_nothing_is_decided_by_a_status(here: Town) -> None:
     forger = employ(here.bed, "forger")
-    rule = {"apiGroups": ["agentidentity.dev"], "resources": ["*/status"], "verbs": ["*"]}
-    grant(here.bed, forger, make_role(here.bed, "status-writer", rule), TEAM)
+    statuses = {"apiGroups": ["agentidentity.dev"], "resources": ["*/status"], "verbs": ["*"]}
+    grant(here.bed, forger, make_role(here.bed, "status-writer", statuses), TEAM)
     done(here.alice.create(here.identity("a13", rbac={"clusterRoles": ["admin"]})))
     stalls(here, "a13", "NotInClass")
     generation = here.team.get("AgentIdentity", "a13")["metadata"]["generation"]  # type: ignore[index]

@@ -4,6 +4,7 @@ Beds of its own: a release is upgraded, rolled back and uninstalled here.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -24,7 +25,7 @@ from testbed.operator_process import (
     DeployedOperator,
     OperatorProcess,
 )
-from testbed.tenant import SHORT_PERIODS
+from testbed.tenant import SHORT_PERIODS, grant_manifest, rule
 from testbed.toolchain import find_binaries
 from testbed.waiting import wait_until
 
@@ -34,7 +35,11 @@ QUICKSTART = REPOSITORY / "examples" / "quickstart"
 EXAMPLE_VALUES = CHART / "values-prod.yaml"
 EXAMPLE_ADDRESS = "https://vault.example:8200"
 OURS = "agentidentity.dev/v1alpha1/AgentIdentityClass"
-CRDS = ("agentidentities.agentidentity.dev", "agentidentityclasses.agentidentity.dev")
+CRDS = (
+    "agentaccessgrants.agentidentity.dev",
+    "agentidentities.agentidentity.dev",
+    "agentidentityclasses.agentidentity.dev",
+)
 USER = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 # What a chart's upgrade must not touch: everything that identities are and have.
@@ -87,6 +92,13 @@ EVERYTHING: dict[str, Any] = {
     },
 }
 CLASSES = {"classes": EVERYTHING["classes"]}
+GIVES = rule("read", {"kind": "AgentIdentity", "namespace": "agents", "name": "planner"})
+LEFT = [
+    "authorizationpolicy.security.istio.io/agentaccessgrant-orders",
+    "authorizationpolicy.security.istio.io/agentidentity-billing-agent",
+    "peerauthentication.security.istio.io/agentidentity-billing-agent",
+]
+"""In the mesh, after everything of ours is deleted."""
 # The quickstart's: two identities and a class.
 OBJECTS = 3
 
@@ -245,13 +257,13 @@ def kubectl(bed: Bed, *arguments: str, stdin: str | None = None, check: bool = T
     return done.stdout + done.stderr
 
 
-def apply_quickstart(bed: Bed) -> None:
-    """As it is, but for the address and the CA of this OpenBao."""
+def apply_quickstart(bed: Bed, *flags: str) -> None:
+    """Class and identities as they are, but for the address and the CA of this OpenBao."""
     certificate = "\n".join(f"      {line}" for line in bed.openbao.ca_pem.strip().splitlines())
     address = f"{bed.openbao.address}\n    caBundle: |\n{certificate}"
-    for file in sorted(QUICKSTART.glob("*.yaml")):
-        text = file.read_text().replace(EXAMPLE_ADDRESS, address)
-        kubectl(bed, "apply", "-f", "-", stdin=text)
+    for name in ("1-platform.yaml", "2-class.yaml", "3-identities.yaml"):
+        text = (QUICKSTART / name).read_text().replace(EXAMPLE_ADDRESS, address)
+        kubectl(bed, "apply", *flags, "-f", "-", stdin=text)
 
 
 def wait_ready(bed: Bed) -> None:
@@ -469,7 +481,8 @@ def has_later_column(life: Life) -> bool:
 def test_a_release_is_upgraded_and_rolled_back(life: Life, tmp_path: Path) -> None:
     life.before.start()
     life.before.wait_ready()
-    apply_quickstart(life.bed)
+    # What the previous kinds do not know they drop.
+    apply_quickstart(life.bed, "--validate=warn")
     wait_ready(life.bed)
     # Being Ready is not the end of it.
     wait_at_rest(life.bed, life.before, objects=OBJECTS)
@@ -533,23 +546,52 @@ def test_an_uninstall_that_came_too_early_is_mended_by_an_install(life: Life) ->
         wait_ready(life.bed)
 
 
+def leave_a_pod_and_a_grant(bed: Bed) -> None:
+    """As somebody does who did not read on: both leave something shut in the mesh."""
+    pod = {
+        "metadata": {"name": "runs-on", "labels": {"agentidentity.dev/identity": "billing-agent"}},
+        "spec": {
+            "serviceAccountName": "billing-agent",
+            "containers": [{"name": "agent", "image": "registry.example/agent"}],
+        },
+    }
+    objects = [{"apiVersion": "v1", "kind": "Pod"} | pod, grant_manifest("agents", "orders", GIVES)]
+    for manifest in objects:
+        kubectl(bed, "apply", "-n", "agents", "-f", "-", stdin=json.dumps(manifest))
+    ready = ("--for=condition=Ready", "agentaccessgrant/orders", "-n", "agents", "--timeout=60s")
+    kubectl(bed, "wait", *ready)
+
+
+def take_away_what_is_left(life: Life, chapter: str) -> None:
+    """Nobody guards it any more, so the command of the text does it."""
+    (command,) = re.findall(r"`kubectl (delete\s+authorization[^`]*)`", chapter)
+    kubectl(life.bed, *command.replace("NAMESPACE", "agents").split())
+    assert life.names("authorizationpolicies,peerauthentications") == []
+
+
 def test_the_documented_order_of_an_uninstall_never_hangs(life: Life) -> None:
     readme = (CHART / "README.md").read_text()
     chapter = readme.partition("## Uninstall")[2].partition("\n## ")[0]
     commands = [
         line.partition("#")[0].split() for line in chapter.splitlines() if line.startswith("    ")
     ]
-    assert len(commands) == 5
+    assert len(commands) == 8
     life.now.start()
     life.now.wait_ready()
+    leave_a_pod_and_a_grant(life.bed)
+    listed = ""
     for program, *arguments in commands:
         if program == "helm":
             life.bed.helm(*arguments)
             life.now.stop()
+        elif arguments[0] == "get":
+            listed = kubectl(life.bed, *arguments)
         else:
             # Without the controllers of a namespace's whole content its end may take a while.
             kubectl(life.bed, *arguments, "--timeout=60s")
+    assert sorted(line.split()[1] for line in listed.splitlines() if "agent" in line) == LEFT
     assert not [name for name in life.names("crd") if "agentidentity.dev" in name]
+    take_away_what_is_left(life, chapter)
     roles = life.bed.openbao.list("auth/kubernetes/role")
     assert not [role for role in roles if role.startswith(f"{life.bed.cluster_name}_agents")]
 

@@ -58,7 +58,7 @@ def test_a_wrong_certificate_is_refused(tenant: Tenant, bed: Bed) -> None:
     del manifest["spec"]["vault"]["caBundle"]
     tenant.create(manifest)
     told = tenant.wait_reason(name, "Unreachable", "VaultReady", of="AgentIdentityClass")
-    assert "certificate can't be verified" in told["message"]
+    assert "certificate can't be verified; set vault.caBundle" in told["message"]
 
 
 def test_a_ca_bundle_that_is_none_says_so(tenant: Tenant, bed: Bed) -> None:

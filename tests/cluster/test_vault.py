@@ -37,6 +37,15 @@ def test_an_agent_reads_its_own_secret_and_no_other(agent: Tenant, bed: Bed) -> 
     assert status_of(bed, "kv/data/elsewhere/agent/api-key", token) == FORBIDDEN
 
 
+def test_a_token_is_neither_looked_up_nor_renewed_by_itself(agent: Tenant, bed: Bed) -> None:
+    """It carries no `default` policy: it ends, and its agent logs in again."""
+    _, token = agent.vault_login("agent")
+    for method, path in (("GET", "lookup-self"), ("POST", "renew-self")):
+        status, _ = bed.openbao.request(method, f"auth/token/{path}", token=token)
+        assert status == FORBIDDEN
+    assert status_of(bed, secret(agent, "agent"), token) == OK
+
+
 def test_another_account_and_another_audience_are_refused(agent: Tenant) -> None:
     role = agent.role_name("agent")
     status, _ = agent.vault_login("default", role=role)

@@ -42,12 +42,13 @@ INVARIANTS: Mapping[int, str] = {
     " Narrower Vault policies write the role, then end the tokens. Before anything is given,"
     " identity, class and namespace are read afresh.",
     7: "Withdrawal never waits: what is not allowed is taken away even while the identity is"
-    " stalled, invalid or waiting. A stalled one keeps mTLS and deny and is nobody's caller.",
+    " stalled, invalid or waiting. Those it calls shut an agent out first, before anything else of"
+    " it goes (for at most 5 s). A stalled one keeps mTLS and deny and is nobody's caller.",
     8: "Deletion always ends and leaves no right: order, foreign finalizers, the account held until"
     " its entity is gone, a deadline after which what is left is owed and paid later, sweeping by"
     " prefix, the cluster's marker; an entity goes only if its one alias is ours.",
     9: "While pods of a deleted identity run on, its policy stays and allows nothing; it is swept"
-    " when they are gone.",
+    " when they are gone. What a deleted grant guarded stays shut, unless the grant says Open.",
     10: "One broken backend, class, namespace or tenant never stops another.",
     11: "A restart and a steady state write nothing. A drift is repaired, and an event tells"
     " of it.",
@@ -64,4 +65,7 @@ INVARIANTS: Mapping[int, str] = {
     " its class, a change of what the operator owns by anybody else, half an agent, an agent's"
     " token for people, and whatever is not the operator's own by its token. It is in nobody else's"
     " way.",
+    18: "What an agent may call is what the grant gives and its own spec.outbound asks for. A grant"
+    " guards what it names and nothing else, never an agent's pods, and never less than before. A"
+    " status tells nothing of a grant that does not name the agent.",
 }

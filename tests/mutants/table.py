@@ -4,6 +4,7 @@ from mutants.model import Mutant
 from mutants.of_admission import WALLS
 from mutants.of_callers import CALLERS
 from mutants.of_ends import ENDS
+from mutants.of_grants import GRANTS
 from mutants.of_lease import LEASE
 from mutants.of_marks import MARKS
 from mutants.of_order import ORDER
@@ -27,6 +28,7 @@ MUTANTS: tuple[Mutant, ...] = tuple(
             *LEASE,
             *SERVERS,
             *WALLS,
+            *GRANTS,
         ),
         key=lambda mutant: (mutant.invariant, mutant.real),
     )

@@ -202,10 +202,13 @@ class VaultLogin(Frozen):
     """Role of the operator on that mount."""
 
 
+_FIXED = "can't be changed: roles live there; delete the class and apply it again"
+
+
 class VaultAgentAuth(Frozen):
     """How agents log in."""
 
-    laws = (Law("self.mount == oldSelf.mount", "the mount can't be changed: roles live there"),)
+    laws = (Law("self.mount == oldSelf.mount", f"the mount {_FIXED}"),)
 
     mount: f.VaultMount
     """Mount of the Kubernetes auth method where the agents' roles are written."""
@@ -280,11 +283,11 @@ class ClassVault(Frozen):
     """The Vault (or OpenBao) of this class, and its ceilings."""
 
     laws = (
-        Law("self.address == oldSelf.address", "the address can't be changed: roles live there"),
+        Law("self.address == oldSelf.address", f"the address {_FIXED}"),
         Law(
             "has(self.__namespace__) == has(oldSelf.__namespace__)"
             " && (!has(self.__namespace__) || self.__namespace__ == oldSelf.__namespace__)",
-            "the Vault namespace can't be changed: roles live there",
+            f"the Vault namespace {_FIXED}",
         ),
         Law(
             "self.defaultTokenTTLSeconds <= self.maxTokenTTLSeconds",

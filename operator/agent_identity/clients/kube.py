@@ -123,9 +123,7 @@ def _api_error(status: int, body: Mapping[str, Any], retry_after: str | None) ->
     message = redacted(str(body.get("message") or f"the API server answered {status}"))
     escalates = status == HTTPStatus.FORBIDDEN and _ESCALATION in str(body.get("message"))
     wait = float(retry_after) if retry_after and retry_after.isdigit() else None
-    return ApiError(
-        status, reason, message, cause=cause, escalates=escalates, retry_after=wait
-    )
+    return ApiError(status, reason, message, cause=cause, escalates=escalates, retry_after=wait)
 
 
 def authenticated_session(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent_identity.api.conditions import ConditionType, EventReason, Reason
+from agent_identity.api.grants import AgentAccessGrantSpec
 from agent_identity.clients.kube import CLASSES, NAMESPACES, OURS, ApiError
 from agent_identity.core.checks import Standing, Verdict
 from agent_identity.core.errors import Failed, Problem, Waiting
@@ -12,7 +13,7 @@ from agent_identity.core.grants import Caller, GrantFacts, judge_grant, main_ref
 from agent_identity.core.identity import Identity, parse_namespace
 from agent_identity.core.ownership import is_orphan
 from agent_identity.core.plan import Plan, Verb, plan_changes
-from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Resource
+from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Observed, Resource
 from agent_identity.core.status import Report, Status, grant_status
 from agent_identity.providers.contract import GrantRoom
 from agent_identity.reconcile.execute import Outcome
@@ -179,7 +180,7 @@ class GrantPipeline:
         grant = facts.grant
         mark = (grant.meta.generation, verdict.standing, facts.pairs)
         settled = self._settled.get(grant.meta.uid)
-        known = settled == mark or (settled is None and was_ready(grant))
+        known = settled == mark or (settled is None and self._was_in_place(facts, verdict))
         repaired = [a for a in outcome.done if a.gives or a.verb is Verb.RELEASE]
         if repaired and known:
             what = ", ".join(sorted(str(a.ref) for a in repaired))
@@ -190,6 +191,13 @@ class GrantPipeline:
                 REPAIRED.labels(action.ref.kind.value).inc()
         if not outcome.problems:
             self._settled[grant.meta.uid] = mark
+
+    def _was_in_place(self, facts: GrantFacts, verdict: Verdict) -> bool:
+        """After a restart only the status tells. A caller that came meanwhile is no drift."""
+        told = facts.grant.status
+        said = self._room.status_fields(facts, verdict.standing)
+        same = (told.get("callers") or []) == said["callers"]
+        return same and told.get("callerCount") == said["callerCount"] and was_ready(facts.grant)
 
     def _status(self, facts: GrantFacts, verdict: Verdict, problem: Problem | None) -> Status:
         """Who is let in is who stands in the policies, whatever the spec says by now."""
@@ -229,7 +237,16 @@ class GrantPipeline:
             return []
         main = facts.ours().get(main_ref(grant.key))
         enforces = spec is not None and spec.enforcement == "Enforce"
-        return [self._room.retired(grant.key, main, spec)] if main or enforces else []
+        return self._shut(grant.key, main, spec) if main or enforces else []
+
+    def _shut(
+        self, key: Key, seen: Observed | None, spec: AgentAccessGrantSpec | None
+    ) -> list[Resource]:
+        try:
+            return [self._room.retired(key, seen, spec)]
+        except ValueError:
+            # Somebody took away what it guards: shut, it would be for the whole namespace.
+            return []
 
     async def _leave(self, changes: Plan) -> Problem | None:
         outcome = Outcome()
@@ -251,7 +268,7 @@ class GrantPipeline:
         if not left or await self._is_there(key):
             return None
         main = left.get(main_ref(key)) or next(iter(left.values()))
-        stays = [self._room.retired(key, main, None)]
+        stays = self._shut(key, main, None)
         return await self._leave(plan_changes(stays, left, {self._room.kind: self._room.room}))
 
     async def _is_there(self, key: Key) -> bool:

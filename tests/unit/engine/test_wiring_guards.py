@@ -5,14 +5,15 @@ finds missing is missing for its own reason.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
-from test_memory_guards import Json, MemoryApi, MemoryVault, told
+from test_memory_guards import DELETED, Json, MemoryApi, MemoryVault, told
 
 from agent_identity.core.errors import Problem
 from agent_identity.core.identity import Namespace
-from agent_identity.core.resource import Key, Kind
+from agent_identity.core.resource import Key, Kind, Subject
 from agent_identity.providers.kube_backend import KubeBackend
 from agent_identity.reconcile.callees_first import CalleesFirst
 from agent_identity.reconcile.classes import ClassPipeline
@@ -71,16 +72,33 @@ class Operator:
         self.api, self.vault, self.events = MemoryApi(), MemoryVault(), Told()
         # One journal of both, so that their order can be seen.
         self.vault.calls = self.api.calls
+        self.deadline = deadline
+        self.now = 0.0
+        self._start()
+        self.namespace(agents="allowed")
+        self.agent_class()
+
+    def _start(self) -> None:
+        """As a new process, which knows nothing yet."""
         self.queue = WorkQueue()
         self.world = World(CLUSTER, self.queue.add)
         self.informers = Informers(self.api.kube, self.world)
         self.world.mesh_installed = self.informers.mesh_installed
-        self.deadline = deadline
-        self.now = 0.0
         self.restart()
         self.world.namespace_changed(None, Namespace("kube-system", "uid-of-cluster", {}, False))
-        self.namespace(agents="allowed")
-        self.agent_class()
+
+    def start_anew(self) -> None:
+        """As a new process, which has listed everything."""
+        self._start()
+        see: dict[str, Callable[[Json], None]] = {
+            "namespaces": self.informers.namespaces.remember,
+            "agentidentityclasses": self.world.see_class,
+            "agentidentities": self.world.see_identity,
+            "agentaccessgrants": self.world.grants.see,
+        }
+        see |= {p.split("/")[-2]: partial(self.informers.saw, Kind(k)) for k, p in NAMES.items()}
+        for path, body in self.api.objects.items():
+            see[path.split("/")[-2]](body)
 
     def restart(self) -> None:
         """Anew what forgets: all but what the watches know."""
@@ -135,24 +153,43 @@ class Operator:
 
     def identity(self, name: str = "agent", *, seen: bool = True, **spec: Any) -> None:
         """Somebody creates an identity, or changes its spec. seen: by the watch."""
-        path = self.path_of(name)
+        stored = self._ask(self.path_of(name), name, spec)
+        if seen:
+            self.world.see_identity(stored)
+
+    def grant(self, *rules: Json, name: str = "orders", seen: bool = True, **spec: Any) -> None:
+        """Somebody creates a grant for pods labelled app=<its name>, or changes its spec."""
+        guarded = {"selector": {"matchLabels": {"app": name}}, "enforcement": "Enforce"}
+        stored = self._ask(self.grant_path(name), name, guarded | {"rules": [*rules]} | spec)
+        if seen:
+            self.world.grants.see(stored)
+
+    def _ask(self, path: str, name: str, spec: Json) -> Json:
         there = self.api.objects.get(path, {})
         before = there.get("metadata", {"generation": 0, "name": name, "namespace": "agents"})
         body = {**there, "metadata": before | {"generation": before["generation"] + 1}}
         body["metadata"].setdefault("uid", f"uid-of-{name}")
-        stored = self.api.put(path, body | {"spec": spec})
-        if seen:
-            self.world.see_identity(stored)
+        return self.api.put(path, body | {"spec": spec})
 
     def delete(self, name: str = "agent", *, at: float | None = None) -> None:
         """Somebody deletes an identity; at: a time stamp, now if there is none."""
-        body = self.api.objects[self.path_of(name)]
         then = time.gmtime(time.time() if at is None else at)
-        body["metadata"]["deletionTimestamp"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", then)
-        self.world.see_identity(self.api.put(self.path_of(name), body))
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", then)
+        self.world.see_identity(self._end(self.path_of(name), stamp))
 
-    def pod(self, name: str = "agent", *, runs: bool = True) -> None:
-        pod = Pod("agents", "pod", {"agentidentity.dev/identity": name})
+    def delete_grant(self, name: str = "orders", *, seen: bool = True) -> None:
+        """Somebody deletes a grant."""
+        body = self._end(self.grant_path(name), DELETED)
+        if seen:
+            self.world.grants.see(body)
+
+    def _end(self, path: str, stamp: str) -> Json:
+        body = self.api.objects[path]
+        body["metadata"]["deletionTimestamp"] = stamp
+        return self.api.put(path, body)
+
+    def pod(self, name: str = "agent", *, runs: bool = True, **labels: str) -> None:
+        pod = Pod("agents", "pod", {"agentidentity.dev/identity": name} | labels)
         self.world.pod_changed(None if runs else pod, pod if runs else None)
 
     def tamper(self, kind: str, name: str = "agent", *, seen: bool = True, **parts: Any) -> None:
@@ -186,6 +223,17 @@ class Operator:
             return problem
         finally:
             self.queue.succeeded(Key("agents", name))
+
+    async def turn_grant(self, name: str = "orders") -> Problem | None:
+        """One reconcile of one grant, as a worker does it."""
+        key = Key("agents", name, Subject.GRANT)
+        facts = self.world.grants.facts(key)
+        try:
+            return await (self.grants.reconcile(facts) if facts else self.grants.sweep(key))
+        except Problem as problem:
+            return problem
+        finally:
+            self.queue.succeeded(key)
 
     async def drain(self) -> set[Key]:
         """Take everything that is due, and do nothing about it."""
@@ -221,6 +269,10 @@ class Operator:
         return f"{OURS}/namespaces/agents/agentidentities/{name}"
 
     @staticmethod
+    def grant_path(name: str) -> str:
+        return f"{OURS}/namespaces/agents/agentaccessgrants/{name}"
+
+    @staticmethod
     def role_of(name: str) -> str:
         return f"auth/kubernetes/role/prod_agents_{name}"
 
@@ -243,8 +295,14 @@ class Operator:
         return [c for c in self.api.calls if c.startswith(starts)]
 
     def condition(self, kind: str = "Ready", name: str = "agent") -> Json:
-        status = self.api.objects[self.path_of(name)]["status"]
-        return next((c for c in status["conditions"] if c["type"] == kind), {})
+        return self._condition(self.path_of(name), kind)
+
+    def condition_of_grant(self, kind: str = "Ready", name: str = "orders") -> Json:
+        return self._condition(self.grant_path(name), kind)
+
+    def _condition(self, path: str, kind: str) -> Json:
+        rows = self.api.objects[path]["status"]["conditions"]
+        return next((c for c in rows if c["type"] == kind), {})
 
     def log_in(self, name: str = "agent") -> Json:
         """An agent logs in at Vault; the entity."""

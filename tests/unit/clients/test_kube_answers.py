@@ -1,0 +1,35 @@
+"""How the API server says no, and what is known of it by that."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+from test_requests_guards import Answer, Session
+
+from agent_identity.clients.kube import ApiError, Kube
+
+USER = "system:serviceaccount:agent-identity-system:agent-identity-operator"
+GROUPS = ["system:serviceaccounts", f"system:serviceaccounts:{USER}", "system:authenticated"]
+BINDING = 'rolebindings.rbac.authorization.k8s.io "agentidentity:billing-agent:view" is forbidden'
+NOT_HELD = f'{BINDING}: user "{USER}" (groups={GROUPS}) is attempting to grant RBAC permissions'
+NOT_HELD += ' not currently held:\n{APIGroups:[""], Resources:["pods"], Verbs:["get"]}'
+NO_RIGHT = f'{BINDING}: User "{USER}" cannot create resource "rolebindings"'
+
+
+def answered(status: int, message: str) -> ApiError:
+    body = {"kind": "Status", "message": message}
+    kube = Kube(cast("Any", Session(Answer(status, body))), rate=100)
+    with pytest.raises(ApiError) as refusal:
+        asyncio.run(kube.create("/apis/rbac.authorization.k8s.io/v1/x", {}))
+    return refusal.value
+
+
+def test_a_right_that_may_not_be_given_is_told_apart_though_the_text_is_cut() -> None:
+    error = answered(403, NOT_HELD)
+    assert error.escalates
+    assert "not currently held" not in error.message
+
+
+@pytest.mark.parametrize(("status", "message"), [(403, NO_RIGHT), (400, NOT_HELD)])
+def test_another_refusal_is_none_of_a_right(status: int, message: str) -> None:
+    assert not answered(status, message).escalates
