@@ -74,8 +74,9 @@ fmt: .venv/.done ## Format and sort imports
 	$(VENV)/ruff check --fix-only --quiet operator tests
 	$(VENV)/ruff format --quiet operator tests
 
-bench: setup ## Time, requests and memory for 1,000 identities, beside the raw floor
+bench: setup ## Time, requests and memory for 1,000 identities, and for 200 grants among 2,000
 	@PYTHONPATH=tests $(VENV)/python -m bench
+	@PYTHONPATH=tests $(VENV)/python -m bench.grants
 
 mutants: setup ## Take each guard out, and see its tests fail (UNIT=1: without servers)
 	@PYTHONPATH=tests $(VENV)/python -m mutants $(if $(UNIT),--unit-only)

@@ -496,7 +496,9 @@ WRONG_TYPES = [
     _type_in_class("mesh-text", "spec/mesh", "None", "object"),
     _class("mesh-empty", {"spec/mesh": {}}, "spec.mesh.type: Required value"),
     _class("mesh-other", {"spec/mesh/type": "Linkerd"}, "spec.mesh.type: Unsupported value"),
-    _class("data-plane-other", {"spec/mesh/istio/dataPlane": "Ambient"}, "dataPlane: Unsupported"),
+    _class(
+        "data-plane-other", {"spec/mesh/istio/dataPlane": "Proxyless"}, "dataPlane: Unsupported"
+    ),
     _class("minimum-other", {"spec/inbound": {"minimumEnforcement": "None"}}, "Unsupported value"),
     _class("capabilities-empty", {f"{_VAULT_RULE}/capabilities": []}, "at least 1 items"),
     _class("vault-rules-empty", {f"{_CLASS_POLICY}/rules": []}, "at least 1 items"),

@@ -108,10 +108,18 @@ def test_cve_2026_22822_no_template_reads_for_a_tenant(here: Town) -> None:
     assert dry(here.alice, here.identity("x", vault={"policies": [text]})).status == INVALID
 
 
-def test_cve_2026_42875_one_field_alone_names_a_namespace(here: Town) -> None:
-    """And that one gives: whoever is named there may call the agent."""
-    named = [p for p in places(schema_of(here, "agentidentities")) if p.endswith("amespace")]
-    assert named == ["spec.inbound.rules[].from[].namespace"]
+def test_cve_2026_42875_no_field_takes_from_another_namespace(here: Town) -> None:
+    """The first gives: whoever is named there may call. The second asks a grant there, whose owner
+    must give as well."""
+    gives, asks = "rules[].from[].namespace", "spec.outbound[].namespace"
+    found = {
+        plural: [p for p in places(schema_of(here, plural)) if p.endswith("amespace")]
+        for plural in ("agentidentities", "agentaccessgrants")
+    }
+    assert found == {
+        "agentidentities": [f"spec.inbound.{gives}", asks],
+        "agentaccessgrants": [f"spec.{gives}"],
+    }
 
 
 def test_cve_2026_42876_no_token_of_an_account_by_a_secret(here: Town) -> None:
