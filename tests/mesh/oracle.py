@@ -108,8 +108,11 @@ class Manifests:
                 yield identity
 
     def _is_agents(self, peer: Peer) -> bool:
-        """Whether an account is an agent's own: then it is no other workload's."""
-        return any(account_of(a) == peer.account for a in self._agents(peer.namespace, None))
+        """Whether an account is an agent's own: then it is no other workload's, and stays so while
+        its identity is there, whatever that may have. One that was there before is a stranger's."""
+        identities = self._of_kind("AgentIdentity", peer.namespace)
+        wanted = any(account_of(identity) == peer.account for identity in identities)
+        return wanted and self._find("ServiceAccount", peer.namespace, peer.account) is None
 
     def _stands(self, identity: Manifest) -> bool:
         """Whether its class is there, its namespace may use it, and its account is its own."""

@@ -263,6 +263,14 @@ def test_a_namespace_loses_its_label_and_gets_it_again(market: Market) -> None:
         market.change(partial(market.scene.relabel, place, agents=value))
 
 
+def test_an_expelled_agent_is_no_workload_either(market: Market) -> None:
+    """Its account is gone, and its pods run on with a certificate."""
+    market.given(fruit(read(account(CREW, "alice"), PORTER)))
+    for value in (None, "allowed"):
+        place = market.find("Namespace", CREW)
+        market.change(partial(market.scene.relabel, place, agents=value))
+
+
 # --- an operator that dies
 
 

@@ -20,6 +20,7 @@ from testbed.lifecycle import Lifecycle
 from testbed.ports import LOOPBACK, on_free_ports
 from testbed.processes import Child
 from testbed.toolchain import Binaries, istio_crds
+from testbed.waiting import wait_until
 
 ISSUER = "https://kubernetes.default.svc"
 CONTROLLERS = (
@@ -162,7 +163,9 @@ class ControlPlane(Lifecycle):
         manifest = yaml.dump_all(wanted, Dumper=yaml.CSafeDumper)
         self.kubectl("apply", "--server-side", "-f", "-", stdin=manifest)
         names = [f"crd/{name}" for name in ISTIO_NAMES]
-        self.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+        wait = ("wait", "--for=condition=Established", "--timeout=30s", *names)
+        # Of a CRD so new that it has no conditions yet, kubectl says that this is an error.
+        wait_until(lambda: self.kubectl(*wait), timeout=30, what="Istio's kinds are served")
 
     @property
     def _endpoint(self) -> Endpoint:

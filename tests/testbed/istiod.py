@@ -88,9 +88,9 @@ class Istiod(Lifecycle):
         documents = yaml.load_all(istio_crds().read_text(), Loader=yaml.CSafeLoader)
         [sidecars] = [d for d in documents if d and d["metadata"]["name"] == SIDECARS]
         self.control_plane.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(sidecars))
-        self.control_plane.kubectl(
-            "wait", "--for=condition=Established", "--timeout=30s", f"crd/{SIDECARS}"
-        )
+        wait = ("wait", "--for=condition=Established", "--timeout=30s", f"crd/{SIDECARS}")
+        # Of a CRD so new that it has no conditions yet, kubectl says that this is an error.
+        wait_until(lambda: self.control_plane.kubectl(*wait), timeout=30, what=f"{SIDECARS} served")
 
     def _write_config(self) -> None:
         mesh: Json = {

@@ -320,8 +320,12 @@ class World:
         return self.mesh_installed()
 
     def _is_agents(self, account: Key) -> bool:
+        """One that is not there is its identity's while that is: an agent that was expelled has no
+        account any more, and its pods may run on with a certificate."""
         seen = self.owned.get(Ref(Kind.SERVICE_ACCOUNT, account.namespace, account.name))
-        return seen is not None and seen.labelled and self.is_live(seen.owner_uid)
+        if seen is None:
+            return bool(self._index.by_account.get(account))
+        return seen.labelled and self.is_live(seen.owner_uid)
 
     def _callers_named(self, identity: Identity) -> Iterator[Caller]:
         agent_class = self.classes.get(identity.class_name)
