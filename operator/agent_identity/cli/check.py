@@ -10,7 +10,8 @@ from agent_identity.cli.findings import Finding, Severity, finding, shown_caller
 from agent_identity.cli.manifests import Manifests
 from agent_identity.core.checks import CEILINGS, ENTRY, Asked
 from agent_identity.core.errors import Problem
-from agent_identity.core.facts import Facts
+from agent_identity.core.facts import AskState, Facts
+from agent_identity.core.grants import judge_grant
 from agent_identity.core.resource import Key
 
 _FIELDS = {
@@ -42,6 +43,8 @@ def check(new: Manifests, old: Manifests | None, *, strict: bool) -> Checked:
     unknown = Severity.ERROR if strict else Severity.NOTE
     keys = new.of_kind("AgentIdentity")
     found = [*new.findings, *(f for key in keys for f in _standing(new, key, unknown))]
+    for key in new.of_kind("AgentAccessGrant"):
+        found += _grant_standing(new, key, unknown)
     if old is None:
         return Checked(_sorted(found))
     more, less = tuple(changes(old, new)), tuple(changes(new, old))
@@ -67,6 +70,25 @@ def _standing(new: Manifests, key: Key, unknown: Severity) -> Iterator[Finding]:
     if inbound and inbound.enforcement == "Shadow":
         text = "enforcement is Shadow: nothing is written, anybody may call"
         yield finding(Severity.NOTE, document, "spec.inbound.enforcement", text)
+
+
+def _grant_standing(new: Manifests, key: Key, unknown: Severity) -> Iterator[Finding]:
+    facts, document = new.around.world.grants.facts(key), new.documents["AgentAccessGrant", key]
+    if facts is None:
+        return
+    problem = judge_grant(facts).problem
+    if problem and problem.reason is Reason.MESH_ROOT_NAMESPACE:
+        about = problem.reason.about
+        yield finding(Severity.ERROR, document, "metadata.namespace", problem.message, about)
+    if facts.missing:
+        text = (
+            f"{facts.missing} of those who are named are not let in: they are not among the files,"
+            " stall, do not ask for it in spec.outbound, or are agents named as ServiceAccounts"
+        )
+        yield finding(unknown, document, "spec.rules", text)
+    if facts.grant.spec and facts.grant.spec.enforcement == "Shadow":
+        text = "enforcement is Shadow: nothing is written, and the grant keeps nobody out"
+        yield finding(Severity.NOTE, document, "spec.enforcement", text)
 
 
 def _problems(facts: Facts) -> Iterator[Problem]:
@@ -99,6 +121,10 @@ def _unknowns(new: Manifests, facts: Facts) -> Iterator[tuple[str, str, str]]:
     elif identity.key.namespace in new.around.assumed:
         text = f"namespace {identity.key.namespace} is not among the files: its labels are unknown"
         yield "metadata.namespace", text, "Name the namespace's file too."
+    for ask in facts.outbound:
+        if ask.state is AskState.NOT_GRANTED:
+            text = f"no grant among the files gives {ask}: it is not granted until one does"
+            yield "spec.outbound", text, ""
     for caller in _missing_callers(new, facts):
         text = (
             f"caller {caller} is not among the files, or stalls: it is left out until it is there"

@@ -136,13 +136,15 @@ def _summary(checked: Checked, new: Manifests) -> dict[str, int]:
     return {f"{s}s": n for s, n in of.items()} | {
         "identities": len(new.of_kind("AgentIdentity")),
         "classes": len(new.of_kind("AgentIdentityClass")),
+        "grants": len(new.of_kind("AgentAccessGrant")),
         "ignored": new.ignored,
     }
 
 
 def _in_words(summary: Mapping[str, int]) -> str:
     found = ", ".join(f"{name} {summary[name]}" for name in ("errors", "risks", "notes"))
-    looked = f"{summary['identities']} identities, {summary['classes']} classes"
+    kinds = ("identities", "classes", "grants")
+    looked = ", ".join(f"{summary[kind]} {kind}" for kind in kinds)
     return f"{found}; looked at {looked}; {summary['ignored']} other objects left alone\n"
 
 

@@ -7,9 +7,10 @@ from agent_identity.api.v1alpha1 import ClassVault
 from agent_identity.cli.findings import Finding, Severity, finding
 from agent_identity.cli.manifests import Manifests
 from agent_identity.cli.surroundings import is_granted
-from agent_identity.core.identity import AgentClass
+from agent_identity.core.grants import judge_grant
+from agent_identity.core.identity import AgentClass, Grant
 from agent_identity.core.resource import Key, Subject
-from agent_identity.core.rights import Right, class_ceilings, gained, identity_rights
+from agent_identity.core.rights import Right, class_ceilings, gained, grant_rights, identity_rights
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,21 @@ def changes(old: Manifests, new: Manifests) -> Iterator[Change]:
     for key in new.of_kind("AgentIdentity"):
         for right in gained(_rights(old, key), _rights(new, key)):
             yield Change(f"AgentIdentity {key}", right, _spot(new, key, right))
+    for key in new.of_kind("AgentAccessGrant"):
+        document = new.documents["AgentAccessGrant", key]
+        for right in gained(_let_in(old, key), _let_in(new, key)):
+            where = document.where(tuple(right.source.split(".")))
+            yield Change(f"AgentAccessGrant {key}", right, where)
     for key in new.of_kind("AgentIdentityClass"):
         yield from _class_changes(old, new, key)
+
+
+def _let_in(among: Manifests, key: Key) -> frozenset[Right]:
+    """Nobody by a grant that is not there or stalls."""
+    facts = among.around.world.grants.facts(key)
+    if facts is None or judge_grant(facts).problem:
+        return frozenset()
+    return grant_rights(facts)
 
 
 def _class_changes(old: Manifests, new: Manifests, key: Key) -> Iterator[Change]:
@@ -88,6 +102,13 @@ def immutable(old: Manifests, new: Manifests) -> Iterator[Finding]:
             text = "can't be changed: roles live there"
             advice = "Delete the class and apply it again."
             yield finding(Severity.ERROR, document, path, text, advice)
+    for key in new.of_kind("AgentAccessGrant"):
+        grants = (m.around.world.grants.all.get(key) for m in (old, new))
+        document = new.documents["AgentAccessGrant", key]
+        for path in _moved_grant(*grants):
+            text = "can't be changed: that would open what it guards"
+            advice = "Delete the grant, and make another."
+            yield finding(Severity.ERROR, document, path, text, advice)
     for key in new.of_kind("AgentIdentity"):
         was, now = (m.around.world.identities.get(key) for m in (old, new))
         if was and now and was.account != now.account:
@@ -104,3 +125,14 @@ def _moved(before: AgentClass | None, after: AgentClass | None) -> list[str]:
     if after.vault is None:
         return ["spec.vault"]
     return [path for path, read in _FIXED if read(before.vault) != read(after.vault)]
+
+
+def _moved_grant(before: Grant | None, after: Grant | None) -> list[str]:
+    """Paths of the fields that say what a grant guards, and whether it does, and differ."""
+    if before is None or before.spec is None or after is None or after.spec is None:
+        return []
+    was, now = before.spec, after.spec
+    moved = ["spec.selector"] if was.selector != now.selector else []
+    moved += ["spec.targetRefs"] if was.target_refs != now.target_refs else []
+    back = (was.enforcement, now.enforcement) == ("Enforce", "Shadow")
+    return [*moved, "spec.enforcement"] if back else moved

@@ -13,15 +13,17 @@ from agent_identity.api.v1alpha1 import GROUP, ClassVault
 from agent_identity.cli.documents import plain
 from agent_identity.cli.findings import shown_caller
 from agent_identity.cli.manifests import Manifests
-from agent_identity.cli.surroundings import is_granted, pure_rooms
+from agent_identity.cli.surroundings import grant_room, is_granted, pure_rooms
 from agent_identity.core.checks import judge
 from agent_identity.core.facts import Facts
+from agent_identity.core.grants import judge_grant
 from agent_identity.core.identity import AgentClass
 from agent_identity.core.resource import STAGES, Key, Kind, Resource
 
 # The rooms' door is for identities; the policies of a class are the room's own, and pure as well.
 from agent_identity.providers.vault.desired import class_policies
 from agent_identity.reconcile.decide import decide
+from agent_identity.reconcile.world import World
 
 Body = Mapping[str, Any]
 PSEUDO = f"render.{GROUP}/v1"
@@ -56,6 +58,7 @@ def render(read: Manifests, only: Key | None) -> Rendered:
     classes = [world.classes[name] for name in sorted(names)]
     objects = [w for c in classes for w in _of_class(world.cluster.name, c)]
     objects += [w for f in granted for w in _of_identity(f)]
+    objects += [w for w in _of_grants(world) if only is None]
     return Rendered(
         tuple(objects),
         tuple(text for f in granted for text in _assumed(read, f)),
@@ -75,6 +78,13 @@ def _of_class(cluster: str, agent_class: AgentClass) -> Iterator[Written]:
     for name, text in sorted(class_policies(cluster, agent_class, ACCESSOR).items()):
         where = f"sys/policies/acl/{name}"
         yield Written(owner, _pseudo("VaultPolicy", name, vault, where, {"policy": text}))
+
+
+def _of_grants(world: World) -> Iterator[Written]:
+    room = grant_room(world.cluster)
+    for facts in filter(None, map(world.grants.facts, sorted(world.grants.all))):
+        for resource in room.desired(facts, judge_grant(facts).standing):
+            yield Written(f"AgentAccessGrant {facts.grant.key}", resource.body)
 
 
 def _of_identity(facts: Facts) -> Iterator[Written]:

@@ -13,9 +13,9 @@ from agent_identity.core.facts import Cluster, Facts
 from agent_identity.core.identity import Identity, Namespace, parse_namespace
 from agent_identity.core.names import account_ref
 from agent_identity.core.resource import Key, Observed
-from agent_identity.providers.contract import Provider
+from agent_identity.providers.contract import GrantRoom, Provider
 from agent_identity.reconcile.world import World
-from agent_identity.registry import build_rooms
+from agent_identity.registry import Rooms, build_rooms
 
 Body = Mapping[str, Any]
 
@@ -82,7 +82,16 @@ def is_granted(facts: Facts) -> bool:
 
 
 def pure_rooms(cluster: Cluster) -> tuple[Provider, ...]:
-    """The rooms' pure halves; nothing behind them is ever called."""
+    """The rooms' pure halves."""
+    return _registered(cluster).rooms
+
+
+def grant_room(cluster: Cluster) -> GrantRoom:
+    return _registered(cluster).grant_room
+
+
+def _registered(cluster: Cluster) -> Rooms:
+    """Nothing behind the rooms is ever called."""
 
     def nowhere(_: object) -> Any:
         raise RuntimeError("a command talks to no backend")
@@ -93,7 +102,7 @@ def pure_rooms(cluster: Cluster) -> tuple[Provider, ...]:
         connect=nowhere,
         accounts=lambda _: "",
         mesh_installed=lambda: True,
-    ).rooms
+    )
 
 
 def _complete(body: Body) -> dict[str, Any]:

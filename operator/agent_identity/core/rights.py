@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from agent_identity.api import v1alpha1 as v
 from agent_identity.api.described import Described
-from agent_identity.api.rules import Rule
+from agent_identity.api.rules import Caller, Rule
+from agent_identity.core import grants
 from agent_identity.core.identity import AgentClass, Identity
 
 
@@ -88,6 +89,23 @@ def class_ceilings(agent_class: AgentClass) -> frozenset[Right]:
             *(_class_vault(spec.vault) if spec.vault else ()),
         ]
     )
+
+
+def grant_rights(facts: grants.GrantFacts) -> frozenset[Right]:
+    """Whom a grant lets in, to what: those whom it names, who are there, and who ask for it. In
+    Shadow it changes nothing."""
+    grant = facts.grant
+    if grant.spec is None or grant.spec.enforcement == "Shadow":
+        return frozenset()
+    let_in = (
+        rule.model_copy(update={"from_": tuple(map(_named, facts.admitted.get(rule.name, ())))})
+        for rule in grant.rules
+    )
+    return frozenset(_calls(let_in, grant.key.namespace, "spec.rules"))
+
+
+def _named(caller: grants.Caller) -> Caller:
+    return Caller(kind=caller.kind, namespace=caller.namespace, name=caller.name)
 
 
 def gained(before: Iterable[Right], after: Iterable[Right]) -> tuple[Right, ...]:

@@ -13,7 +13,7 @@ SAMPLE = re.search(
     re.MULTILINE | re.DOTALL,
 )
 QUICKSTART = ROOT / "examples" / "quickstart"
-FILES = ("1-platform.yaml", "2-class.yaml", "3-identities.yaml")
+FILES = ("1-platform.yaml", "2-class.yaml", "3-identities.yaml", "4-grant.yaml")
 # What the pull request of the README's sample changes.
 CHANGE = {
     "2-class.yaml": ('{serviceAccount}/*", capabilities: [read]', "read]", "read, update]"),
