@@ -7,7 +7,7 @@ anybody's objects.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -17,6 +17,7 @@ from agent_identity.api.v1alpha1 import GROUP, VERSION
 from agent_identity.core.resource import Key, Subject
 from agent_identity.reconcile.world import World
 
+Body = Mapping[str, Any]
 _LOGIN_PAUSE = 3.0
 _BACK_OFFS = (0.1, 0.5, 1, 2, 4, 8)
 
@@ -94,7 +95,27 @@ def register(
 ) -> kopf.OperatorRegistry:
     """A registry whose handlers feed `world`. connect: makes kopf's session with the server."""
     registry = kopf.OperatorRegistry()
+    _log_in(registry, server, connect)
 
+    def lose_class(metadata: Body) -> None:
+        world.lose_class(metadata["name"], metadata["uid"])
+
+    def lose_identity(metadata: Body) -> None:
+        world.lose_identity(Key(metadata["namespace"], metadata["name"]), metadata["uid"])
+
+    def lose_grant(metadata: Body) -> None:
+        key = Key(metadata["namespace"], metadata["name"], Subject.GRANT)
+        world.grants.lose(key, metadata["uid"])
+
+    _watch(registry, "agentidentities", world.see_identity, lose_identity)
+    _watch(registry, "agentidentityclasses", world.see_class, lose_class)
+    _watch(registry, "agentaccessgrants", world.grants.see, lose_grant)
+    return registry
+
+
+def _log_in(
+    registry: kopf.OperatorRegistry, server: str, connect: Callable[[], aiohttp.ClientSession]
+) -> None:
     logged_in_at = -_LOGIN_PAUSE
 
     @kopf.on.login(registry=registry)
@@ -105,29 +126,18 @@ def register(
         logged_in_at = time.monotonic()
         return kopf.AiohttpSession(server=server, aiohttp_session=connect())
 
-    @kopf.on.event(GROUP, VERSION, "agentidentities", registry=registry)
-    async def identity(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002
-        metadata = body["metadata"]
-        if type == "DELETED":
-            key = Key(metadata["namespace"], metadata["name"])
-            world.lose_identity(key, metadata["uid"])
-        else:
-            world.see_identity(dict(body))
 
-    @kopf.on.event(GROUP, VERSION, "agentidentityclasses", registry=registry)
-    async def agent_class(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002
-        if type == "DELETED":
-            world.lose_class(body["metadata"]["name"], body["metadata"]["uid"])
-        else:
-            world.see_class(dict(body))
+def _watch(
+    registry: kopf.OperatorRegistry,
+    plural: str,
+    see: Callable[[Body], None],
+    lose: Callable[[Body], None],
+) -> None:
+    """lose: takes the metadata of what was deleted."""
 
-    @kopf.on.event(GROUP, VERSION, "agentaccessgrants", registry=registry)
-    async def grant(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002
-        metadata = body["metadata"]
+    @kopf.on.event(GROUP, VERSION, plural, id=plural, registry=registry)
+    async def event(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002
         if type == "DELETED":
-            key = Key(metadata["namespace"], metadata["name"], Subject.GRANT)
-            world.grants.lose(key, metadata["uid"])
+            lose(body["metadata"])
         else:
-            world.grants.see(dict(body))
-
-    return registry
+            see(dict(body))
