@@ -457,7 +457,7 @@ GRANTS = (
         8,
         "Those it calls shut an agent out before anything else of it goes.",
         "operator/agent_identity/reconcile/revoke.py",
-        "if not late and self._tools.first.hold(identity.key):",
+        "if self._tools.first.hold(identity.key):",
         "if False:",
         (
             "tests/unit/engine/test_ending_guards.py::test_callees_close_before_anything_goes[deleted]",

@@ -44,7 +44,8 @@ class Revoker:
         if CLEANUP_FINALIZER not in identity.meta.finalizers:
             return None
         late = _seconds_since(identity.meta.deleted) > self._deadline
-        if not late and self._tools.first.hold(identity.key):
+        # However long ago it was deleted: nobody may have worked meanwhile.
+        if self._tools.first.hold(identity.key):
             return Failed(Reason.BUSY, "those it calls shut it out first", retry_after=_SOON)
         lag = not late and self._tools.first.lag(identity.key)
         outcome = await self._take_away(facts, late=late, rights_only=lag)

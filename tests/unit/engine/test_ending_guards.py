@@ -143,12 +143,17 @@ async def test_callees_close_before_anything_goes(end: str) -> None:
 
 @told
 async def test_a_callee_that_lags_for_ever_holds_nobody() -> None:
+    """Nor does one that had no time: the deletion may be older than this process."""
     op = Operator()
     await op.ready()
     caller = {"kind": "AgentIdentity", "name": "agent"}
     op.identity("callee", inbound={**OPEN, "rules": [{**OPEN["rules"][0], "from": [caller]}]})
     op.queue.add(Key("agents", "callee"))
+    before = op.there()
     op.delete(at=time.time() - LONG_AGO)
+    await op.turn()
+    assert op.there() == before
+    op.now += PATIENCE_SECONDS
     await op.turn()
     assert gone(op)
 
