@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from bench.audit import Audit, Requests
 from bench.door import MERGE_PATCH, Door, as_admin, for_each
 from bench.machine import describe
+from bench.operator_run import wait_quiet
 from bench.usage import rss_mib
 from bench.watch import until_ready
 from bench.workload import CLASS, IDENTITIES_PATH, NAMESPACE, manifest, names, settle
@@ -35,7 +36,6 @@ AT_A_TIME = 16
 # As many callers as one rule can name; a grant of more has more rules.
 MOST_NAMED = 64
 GIVE_UP_SECONDS = 900
-QUIET_SECONDS = 1.0
 
 
 class Change(NamedTuple):
@@ -109,7 +109,7 @@ class Fleet:
         return all(found.get(grant) == wanted.count(grant) for grant in self.grants)
 
     async def _change(self, operator: OperatorProcess, agent: str) -> Change:
-        _wait_quiet(operator)
+        wait_quiet(operator)
         mark, first, rest = self._audit.mark(), self.asked[agent][0], self.asked[agent][1:]
         patch = _body({"spec": {"outbound": self._outbound(rest)}})
         async with as_admin(self._bed) as door:
@@ -117,7 +117,7 @@ class Fleet:
             await door.send("PATCH", f"{IDENTITIES_PATH}/{agent}", patch, MERGE_PATCH)
             await _until_without(door, f"agentaccessgrant-{first}", agent)
             seconds = time.monotonic() - began
-        _wait_quiet(operator)
+        wait_quiet(operator)
         return Change(seconds, self._audit.since(mark))
 
 
@@ -125,24 +125,6 @@ async def _until_without(door: Door, policy: str, agent: str) -> None:
     async with asyncio.timeout(GIVE_UP_SECONDS):
         while f'/sa/{agent}"'.encode() in await door.send("GET", f"{POLICIES_PATH}/{policy}"):
             pass
-
-
-def _wait_quiet(operator: OperatorProcess) -> None:
-    """Until the operator has changed nothing for a while."""
-
-    def seen() -> tuple[int, float]:
-        return len(operator.changes()), time.monotonic()
-
-    last = seen()
-
-    def quiet() -> bool:
-        nonlocal last
-        now = seen()
-        if now[0] != last[0]:
-            last = now
-        return now[1] - last[1] >= QUIET_SECONDS
-
-    wait_until(quiet, timeout=GIVE_UP_SECONDS, what="the operator is at rest")
 
 
 def _named(agent: str) -> dict[str, Any]:
@@ -194,7 +176,7 @@ def main() -> None:
             team.wait_ready(CLASS, of="AgentIdentityClass")
             mark, audit = Audit(bed).mark(), Audit(bed)
             seconds = fleet.settle()
-            _wait_quiet(operator)
+            wait_quiet(operator)
             made = sum(n for r, n in audit.since(mark).items() if r.changes)
             memory = rss_mib(operator.pid)
             _say(f"settled in {seconds:.0f} s")

@@ -91,11 +91,11 @@ class OperatorRun:
             return Life(creation, restart, steady, self._delete(last))
 
     def _create(self, operator: OperatorProcess) -> Creation:
-        _wait_quiet(operator)
+        wait_quiet(operator)
         before = _reconciles(operator)
         mark, used = self._audit.mark(), ProcessorTime(servers() | {OPERATOR: operator.pid})
         seconds = asyncio.run(self._create_all())
-        _wait_quiet(operator)
+        wait_quiet(operator)
         return Creation(
             seconds,
             used.spent(),
@@ -127,7 +127,7 @@ class OperatorRun:
             return restart, self._audit.since(mark)
 
     def _delete(self, operator: OperatorProcess) -> Deletion:
-        _wait_quiet(operator)
+        wait_quiet(operator)
         mark, used = self._audit.mark(), ProcessorTime(servers() | {OPERATOR: operator.pid})
         seconds = asyncio.run(self._delete_all())
         return Deletion(seconds, used.spent(), self._audit.since(mark))
@@ -161,7 +161,7 @@ def _wait_reconciled(operator: OperatorProcess, count: int) -> None:
     )
 
 
-def _wait_quiet(operator: OperatorProcess) -> None:
+def wait_quiet(operator: OperatorProcess) -> None:
     """Until nothing has been reconciled for QUIET_SECONDS."""
     counts = [-1.0]
 
