@@ -42,7 +42,7 @@ def build_engine(
     executor = _executor(kube, world, informers, rooms)
     own = OwnWriter(kube, world, events)
     first = CalleesFirst(world, queue)
-    tools = Tools(world, kube, executor, rooms.rooms, events, FreshReads(kube), own, first)
+    tools = Tools(world, kube, executor, rooms.rooms, events, FreshReads(kube, world), own, first)
 
     def wake_creditors(home: str) -> None:
         for agent_class in world.classes_at(home):

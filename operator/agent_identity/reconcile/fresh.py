@@ -6,14 +6,17 @@ identities of one class costs a handful of reads of that class, and not a thousa
 
 import asyncio
 
-from agent_identity.clients.kube import Json, Kube
+from agent_identity.clients.kube import CLASSES, NAMESPACES, ApiError, Json, Kube
+from agent_identity.core.identity import parse_namespace
+from agent_identity.reconcile.world import World
 
 
 class FreshReads:
-    """Quorum reads through the API server."""
+    """Quorum reads through the API server; what decides over many goes into the world as well."""
 
-    def __init__(self, kube: Kube) -> None:
+    def __init__(self, kube: Kube, world: World) -> None:
         self._kube = kube
+        self._world = world
         self._running: dict[str, asyncio.Task[Json]] = {}
         self._next: dict[str, asyncio.Task[Json]] = {}
 
@@ -24,6 +27,24 @@ class FreshReads:
             waiting = asyncio.create_task(self._after(path, self._running.get(path)))
             self._next[path] = waiting
         return await asyncio.shield(waiting)
+
+    async def look_at_surroundings(self, class_name: str, namespace: str) -> None:
+        """A class, which may be gone, and a namespace. Raises ApiError."""
+        path = NAMESPACES.path(name=namespace)
+        _, body = await asyncio.gather(self._look_at_class(class_name), self.read(path))
+        self._world.namespace_seen(parse_namespace(body))
+
+    async def _look_at_class(self, name: str) -> None:
+        known = self._world.classes.get(name)
+        try:
+            body = await self.read(CLASSES.path(name=name))
+        except ApiError as error:
+            if not error.absent:
+                raise
+            if known is not None:
+                self._world.lose_class(name, known.meta.uid)
+        else:
+            self._world.see_class(body)
 
     async def _after(self, path: str, running: asyncio.Task[Json] | None) -> Json:
         if running is not None:

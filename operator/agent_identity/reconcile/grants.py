@@ -1,16 +1,15 @@
 """One AgentAccessGrant, from what is known to what is said of it; and its end."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from agent_identity.api.conditions import ConditionType, EventReason, Reason
 from agent_identity.api.grants import AgentAccessGrantSpec
-from agent_identity.clients.kube import CLASSES, NAMESPACES, OURS, ApiError
+from agent_identity.clients.kube import OURS, ApiError
 from agent_identity.core.checks import Standing, Verdict
 from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.grants import Caller, GrantFacts, judge_grant, main_ref
-from agent_identity.core.identity import Identity, parse_namespace
+from agent_identity.core.identity import Identity
 from agent_identity.core.ownership import is_orphan
 from agent_identity.core.plan import Plan, Verb, plan_changes
 from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Observed, Resource
@@ -128,42 +127,25 @@ class GrantPipeline:
         return {agent: problem for agent, problem in zip(looks, found, strict=True) if problem}
 
     async def _read_agent(self, identity: Identity) -> Problem | None:
+        key, fresh = identity.key, self._tools.fresh
         try:
             await asyncio.gather(
                 self._read_identity(identity),
-                self._read_class(identity.class_name),
-                self._read_namespace(identity.key.namespace),
+                fresh.look_at_surroundings(identity.class_name, key.namespace),
             )
         except Problem as problem:
             return problem
         return None
 
     async def _read_identity(self, identity: Identity) -> None:
-        body = await self._read(own_path(identity))
-        if body is None:
-            self._world.lose_identity(identity.key, identity.meta.uid)
-        else:
-            self._world.see_identity(body)
-
-    async def _read_class(self, name: str) -> None:
-        body, known = await self._read(CLASSES.path(name=name)), self._world.classes.get(name)
-        if body is not None:
-            self._world.see_class(body)
-        elif known is not None:
-            self._world.lose_class(name, known.meta.uid)
-
-    async def _read_namespace(self, name: str) -> None:
-        body = await self._read(NAMESPACES.path(name=name))
-        if body is not None:
-            self._world.namespace_seen(parse_namespace(body))
-
-    async def _read(self, path: str) -> Mapping[str, Any] | None:
         try:
-            return await self._tools.fresh.read(path)
+            body = await self._tools.fresh.read(own_path(identity))
         except ApiError as error:
             if not error.absent:
                 raise
-            return None
+            self._world.lose_identity(identity.key, identity.meta.uid)
+        else:
+            self._world.see_identity(body)
 
     # --- telling
 

@@ -1,17 +1,15 @@
 """One identity, from what is known to what is said of it: the sentence that everything serves."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agent_identity.api.conditions import EventReason, Reason
 from agent_identity.clients.events import EventWriter
-from agent_identity.clients.kube import CLASSES, NAMESPACES, ApiError, Kube
+from agent_identity.clients.kube import ApiError, Kube
 from agent_identity.core.checks import Standing
 from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.facts import Facts
-from agent_identity.core.identity import parse_namespace
 from agent_identity.core.plan import Action, Verb
 from agent_identity.core.resource import CLEANUP_FINALIZER, Key
 from agent_identity.core.status import Report, Status, identity_status
@@ -101,7 +99,9 @@ class Pipeline:
         where they would decide otherwise now."""
         identity = facts.identity
         try:
-            await self._read_surroundings(facts)
+            await self._tools.fresh.look_at_surroundings(
+                identity.class_name, identity.key.namespace
+            )
             if self._lacks_finalizer(facts, decision):
                 finalizers = [*identity.meta.finalizers, CLEANUP_FINALIZER]
                 await self._tools.own.set_finalizers(identity, finalizers)
@@ -118,22 +118,6 @@ class Pipeline:
             return None
         again = decide(fresh, self._tools.rooms)
         return fresh if again.desired == decision.desired else None
-
-    async def _read_surroundings(self, facts: Facts) -> None:
-        path = NAMESPACES.path(name=facts.identity.key.namespace)
-        _, body = await asyncio.gather(self._read_class(facts), self._tools.fresh.read(path))
-        self._world.namespace_seen(parse_namespace(body))
-
-    async def _read_class(self, facts: Facts) -> None:
-        try:
-            body = await self._tools.fresh.read(CLASSES.path(name=facts.identity.class_name))
-        except ApiError as error:
-            if not error.absent:
-                raise
-            if facts.agent_class:
-                self._world.lose_class(facts.identity.class_name, facts.agent_class.meta.uid)
-        else:
-            self._world.see_class(body)
 
     # --- telling
 

@@ -122,7 +122,7 @@ class Operator:
         self.executor = Executor(backend, rooms.backends)
         events = cast("Any", self.events)
         self.own = OwnWriter(kube, self.world, events)
-        fresh = FreshReads(kube)
+        fresh = FreshReads(kube, self.world)
         first = CalleesFirst(self.world, self.queue, lambda: self.now)
         tools = Tools(self.world, kube, self.executor, rooms.rooms, events, fresh, self.own, first)
         self.pipeline = Pipeline(tools)
