@@ -44,7 +44,8 @@ class OwnWriter:
         self._saw(subject, body)
 
     async def write_status(self, subject: Ours, status: Status) -> None:
-        """One write, and only where something differs."""
+        """One write, and only where something differs. Raises ApiError, also for a conflict: no
+        event follows one that the API server met by itself."""
         if canonical(subject.status) == canonical(status):
             return
         self._tell_turn(subject, status)
@@ -54,7 +55,7 @@ class OwnWriter:
         try:
             answer = await self._kube.patch(own_path(subject, "status"), body)
         except ApiError as error:
-            if not (error.absent or error.conflict):
+            if not error.absent:
                 raise
             return
         self._saw(subject, answer)

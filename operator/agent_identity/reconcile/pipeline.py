@@ -152,11 +152,7 @@ class Pipeline:
         reports: list[Report] = []
         fields: dict[str, Any] = {}
         for room in self._tools.rooms:
-            problem = problems.get(room.room) or verdict.problem
-            if room.condition and problem and room.asked(facts):
-                reports.append(Report(room.condition, problem=problem))
-            elif room.condition and room.asked(facts):
-                reports += [r for r in (room.report(facts),) if r]
+            reports += _reports(room, facts, problems.get(room.room), verdict.problem)
             if verdict.standing is Standing.GRANTED:
                 fields |= room.status_fields(facts) if room.room not in problems else {}
         return identity_status(facts.identity, reports, fields, now(), verdict.problem)
@@ -166,6 +162,18 @@ class Pipeline:
         self._settled.pop(uid, None)
         self._tools.first.forget(key)
         log.info("gone: %s", key)
+
+
+def _reports(
+    room: Provider, facts: Facts, own: Problem | None, verdict: Problem | None
+) -> list[Report]:
+    """own: what failed in this room. It is told although nothing is asked for here any more: what
+    could not be taken away is still there."""
+    if room.condition is None or not (own or room.asked(facts)):
+        return []
+    if problem := own or verdict:
+        return [Report(room.condition, problem=problem)]
+    return [report for report in (room.report(facts),) if report]
 
 
 def _patience(problem: Problem) -> int:

@@ -1,6 +1,7 @@
 """Taking away comes first and giving last; before giving everything is read again; and withdrawal
 waits for nobody."""
 
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from test_memory_guards import DELETED, Json, told
 from test_wiring_guards import FULL, NAMES, Operator
 
 from agent_identity.api.conditions import Reason
+from agent_identity.clients.kube import ApiError
 from agent_identity.core.errors import Failed
 from agent_identity.core.resource import Kind
 
@@ -225,6 +227,21 @@ async def test_one_that_cannot_be_taken_away_keeps_no_other() -> None:
 
 
 @told
+async def test_who_could_not_be_rid_of_a_right_is_not_called_ready() -> None:
+    op = Operator()
+    await op.ready()
+    op.api.broken[f"DELETE {NAMES['RoleBinding'].format('agent')}"] = DOWN
+    op.identity()
+    await op.turn()
+    assert op.condition("RBACReady")["reason"] == "Unreachable"
+    assert op.condition("Ready")["status"] == "False"
+    op.api.broken.clear()
+    await op.turn()
+    assert op.condition("RBACReady") == {}
+    assert op.condition("Ready")["status"] == "True"
+
+
+@told
 async def test_a_withdrawal_that_failed_is_tried_again_though_the_identity_is_stalled() -> None:
     op = Operator()
     await op.ready()
@@ -245,3 +262,14 @@ async def test_one_that_cannot_be_given_keeps_no_other() -> None:
     assert "VaultRole" in op.there()
     assert op.condition("VaultReady")["status"] == "True"
     assert op.condition("RBACReady")["reason"] == "Unreachable"
+
+
+@told
+async def test_a_status_that_was_refused_is_tried_again() -> None:
+    """No event follows a conflict that the API server met by itself."""
+    op = Operator()
+    await op.serve()
+    op.identity(**FULL)
+    conflict = ApiError(HTTPStatus.CONFLICT, Reason.REJECTED, "try again")
+    op.api.broken[f"PATCH {op.path_of('agent')}/status"] = conflict
+    assert isinstance(await op.turn(), Failed)
