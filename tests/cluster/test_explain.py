@@ -11,7 +11,8 @@ from kubernetes.dynamic import DynamicClient
 
 from testbed.bed import Bed
 from testbed.operator_process import REPOSITORY
-from testbed.tenant import RBAC, Tenant, full_spec
+from testbed.tenant import RBAC, Tenant, full_spec, rule
+from testbed.waiting import wait_until
 
 PROGRAM = [str(REPOSITORY / ".venv" / "bin" / "python"), "-m", "agent_identity.cli"]
 
@@ -29,14 +30,16 @@ def run(*args: str, kubeconfig: Path, home: Path) -> "subprocess.CompletedProces
 
 
 class Explained:
-    """What was told about one identity, as text and as values."""
+    """What was told about one identity, as text and as values. The exit code says whether it is
+    Ready."""
 
     def __init__(self, kubeconfig: Path, home: Path, key: str) -> None:
         told = run("explain", key, kubeconfig=kubeconfig, home=home)
-        assert told.returncode == 0, told.stderr
         assert told.stderr == ""
+        self.code = told.returncode
         self.text = told.stdout
         as_json = run("explain", key, "-o", "json", kubeconfig=kubeconfig, home=home)
+        assert as_json.returncode == self.code
         self.values: dict[str, Any] = json.loads(as_json.stdout)
 
     @property
@@ -93,6 +96,7 @@ def test_one_that_is_ready(tenant: Tenant, explain: Any) -> None:
     pod_of(tenant, "wrong", account="planner")
 
     told = explain("agent")
+    assert told.code == 0
     assert told.states == {
         "ServiceAccount agent": "in place",
         "PeerAuthentication agentidentity-agent": "in place",
@@ -120,6 +124,7 @@ def test_one_that_asks_for_what_its_class_does_not_list(tenant: Tenant, explain:
     tenant.identity("agent", rbac={"clusterRoles": ["cluster-admin"]})
     tenant.wait_reason("agent", "NotInClass")
     told = explain("agent")
+    assert told.code == 1
     assert "no (NotInClass): spec.rbac.clusterRoles asks for cluster-admin" in told.text
     assert "NotInClass: Ask only for what the class lists" in told.text
     assert told.values["things"] == []
@@ -131,6 +136,7 @@ def test_one_without_a_class(tenant: Tenant, explain: Any) -> None:
     tenant.identity("agent", className="nowhere")
     tenant.wait_reason("agent", "ClassNotFound")
     told = explain("agent")
+    assert told.code == 1
     assert "no (ClassNotFound): there is no AgentIdentityClass nowhere" in told.text
     assert "Create the class, or mend spec.className." in told.text
 
@@ -139,6 +145,7 @@ def test_one_whose_caller_is_not_there(tenant: Tenant, explain: Any) -> None:
     tenant.identity("agent", **full_spec(callers=("planner",)))
     tenant.wait_ready("agent")
     told = explain("agent")
+    assert told.code == 0
     (caller,) = told.values["callers"]
     assert caller["state"] == "not there, or stalled: not let in"
     assert [t["reason"] for t in told.values["troubles"]] == ["CallersMissing"]
@@ -173,6 +180,39 @@ def test_bindings_and_policies_of_others_are_named(tenant: Tenant, explain: Any)
     assert f"AuthorizationPolicy {tenant.namespace}/open: weakens it" in told.text
     assert "Besides, whom the policies of others let in" in told.text
     assert "Look whether the bindings of others are meant" in told.text
+
+
+def test_what_it_asks_for_is_told_with_what_has_become_of_it(
+    tenant: Tenant, bed: Bed, explain: Any, tmp_path: Path
+) -> None:
+    agent = {"kind": "AgentIdentity", "name": "agent"}
+    tenant.grant("orders", rule("read", agent), rule("write", agent | {"name": "other"}))
+    tenant.grant("stock", rule("read", agent), enforcement="Shadow")
+    entries = [
+        {"namespace": tenant.namespace, "grant": name, "rules": rules}
+        for name, rules in (("orders", ["read", "write"]), ("stock", ["read"]), ("x", ["read"]))
+    ]
+    tenant.identity("agent", outbound=entries)
+    tenant.wait_reason("agent", "NotGranted", "OutboundReady")
+    in_force = f"in force: {tenant.namespace}/orders rule read"
+
+    def is_in_force() -> bool:
+        return in_force in tenant.condition("agent", "OutboundReady").get("message", "")
+
+    wait_until(is_in_force, timeout=20, what=in_force)
+    told = explain("agent")
+    assert told.code == 0
+    assert [(a["rule"], a["state"].partition(",")[0]) for a in told.values["outbound"]] == [
+        ("read", "in force"),
+        ("write", "not granted"),
+        ("read", "granted"),
+        ("read", "not granted"),
+    ]
+    assert "GET /v1/orders on port 8080, of pods labelled app=orders" in told.text
+    kubeconfig = viewer(tenant, bed, tmp_path / "viewer", "agentidentity-view")
+    unseen = explain("agent", kubeconfig=kubeconfig)
+    assert unseen.values["outbound"][0]["state"] == "in force, as the operator says"
+    assert unseen.values["outbound"][1]["state"] == "not granted"
 
 
 def test_one_that_is_not_there(tenant: Tenant, tmp_path: Path) -> None:

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 
 from agent_identity.api.conditions import Reason
 from agent_identity.api.rules import Caller
-from agent_identity.cli.compare import Change, changes, immutable, told
+from agent_identity.api.v1alpha1 import AgentIdentitySpec
+from agent_identity.cli.check_grants import grant_standing, is_unjudged
+from agent_identity.cli.compare import Change, changes, immutable, opened, told, told_to_open
+from agent_identity.cli.documents import Path
 from agent_identity.cli.findings import Finding, Severity, finding, shown_caller
+from agent_identity.cli.graph_agents import called
 from agent_identity.cli.manifests import Manifests
 from agent_identity.core.checks import CEILINGS, ENTRY, Asked
 from agent_identity.core.errors import Problem
-from agent_identity.core.facts import AskState, Facts
-from agent_identity.core.grants import judge_grant
+from agent_identity.core.facts import Ask, AskState, Facts
 from agent_identity.core.resource import Key
 
 _FIELDS = {
@@ -44,14 +47,20 @@ def check(new: Manifests, old: Manifests | None, *, strict: bool) -> Checked:
     keys = new.of_kind("AgentIdentity")
     found = [*new.findings, *(f for key in keys for f in _standing(new, key, unknown))]
     for key in new.of_kind("AgentAccessGrant"):
-        found += _grant_standing(new, key, unknown)
-    if old is None:
-        return Checked(_sorted(found))
-    more, less = tuple(changes(old, new)), tuple(changes(new, old))
-    found += immutable(old, new)
+        found += grant_standing(new, key, unknown)
+    return Checked(_sorted(found)) if old is None else _compared(old, new, found)
+
+
+def _compared(old: Manifests, new: Manifests, found: list[Finding]) -> Checked:
+    """found: in the new ones by themselves."""
+    more, opens = tuple(changes(old, new)), tuple(opened(old, new))
+    # Nobody loses what anybody may.
+    open_now = {c.grant for c in opens}
+    less = tuple(c for c in changes(new, old) if c.grant not in open_now)
+    found = [*found, *immutable(old, new), *map(told_to_open, opens)]
     found += [told(c, Severity.RISK, "gains") for c in more]
     found += [told(c, Severity.NOTE, "loses") for c in less]
-    return Checked(_sorted(found), more, less)
+    return Checked(_sorted(found), (*more, *opens), less)
 
 
 def _sorted(findings: list[Finding]) -> tuple[Finding, ...]:
@@ -64,31 +73,12 @@ def _standing(new: Manifests, key: Key, unknown: Severity) -> Iterator[Finding]:
     for problem in _problems(facts):
         path = _FIELDS.get(problem.reason) or _named_field(problem)
         yield finding(Severity.ERROR, document, path, problem.message, problem.reason.about)
-    for path, text, advice in _unknowns(new, facts):
-        yield finding(unknown, document, path, text, advice)
+    for spot, text, advice in _unknowns(new, facts):
+        yield finding(unknown, document, spot, text, advice)
     inbound = facts.identity.spec.inbound if facts.identity.spec else None
     if inbound and inbound.enforcement == "Shadow":
         text = "enforcement is Shadow: nothing is written, anybody may call"
         yield finding(Severity.NOTE, document, "spec.inbound.enforcement", text)
-
-
-def _grant_standing(new: Manifests, key: Key, unknown: Severity) -> Iterator[Finding]:
-    facts, document = new.around.world.grants.facts(key), new.documents["AgentAccessGrant", key]
-    if facts is None:
-        return
-    problem = judge_grant(facts).problem
-    if problem and problem.reason is Reason.MESH_ROOT_NAMESPACE:
-        about = problem.reason.about
-        yield finding(Severity.ERROR, document, "metadata.namespace", problem.message, about)
-    if facts.missing:
-        text = (
-            f"{facts.missing} of those who are named are not let in: they are not among the files,"
-            " stall, do not ask for it in spec.outbound, or are agents named as ServiceAccounts"
-        )
-        yield finding(unknown, document, "spec.rules", text)
-    if facts.grant.spec and facts.grant.spec.enforcement == "Shadow":
-        text = "enforcement is Shadow: nothing is written, and the grant keeps nobody out"
-        yield finding(Severity.NOTE, document, "spec.enforcement", text)
 
 
 def _problems(facts: Facts) -> Iterator[Problem]:
@@ -111,7 +101,7 @@ def _named_field(problem: Problem) -> str:
     return first if first.startswith("spec.") else "spec"
 
 
-def _unknowns(new: Manifests, facts: Facts) -> Iterator[tuple[str, str, str]]:
+def _unknowns(new: Manifests, facts: Facts) -> Iterator[tuple[str | Path, str, str]]:
     identity = facts.identity
     if identity.spec is None:
         return
@@ -124,7 +114,7 @@ def _unknowns(new: Manifests, facts: Facts) -> Iterator[tuple[str, str, str]]:
     for ask in facts.outbound:
         if ask.state is AskState.NOT_GRANTED:
             text = f"no grant among the files gives {ask}: it is not granted until one does"
-            yield "spec.outbound", text, ""
+            yield _asked_at(ask, identity.spec), text, ""
     for caller in _missing_callers(new, facts):
         text = (
             f"caller {caller} is not among the files, or stalls: it is left out until it is there"
@@ -139,7 +129,12 @@ def _missing_callers(new: Manifests, facts: Facts) -> list[str]:
 
 
 def _unjudged(new: Manifests, caller: Caller, namespace: str) -> bool:
-    """It is there, but its class is not, so whether it stalls is not known."""
-    key = Key(caller.namespace or namespace, caller.name or "")
-    identity = new.around.world.identities.get(key)
-    return identity is not None and identity.class_name not in new.around.world.classes
+    identity = new.around.world.identities.get(called(caller, namespace))
+    return identity is not None and is_unjudged(new, identity)
+
+
+def _asked_at(ask: Ask, spec: AgentIdentitySpec) -> Path:
+    """Where in spec.outbound it is asked for."""
+    names = [(entry.namespace, entry.grant) for entry in spec.outbound or ()]
+    at = names.index((ask.grant.namespace, ask.grant.name))
+    return "spec", "outbound", at, "rules", (spec.outbound or ())[at].rules.index(ask.rule)

@@ -15,7 +15,7 @@ from agent_identity.cli.check import Checked, check
 from agent_identity.cli.cluster import Reader, connect
 from agent_identity.cli.compare import Change
 from agent_identity.cli.documents import KINDS, Unreadable
-from agent_identity.cli.explain import explain
+from agent_identity.cli.explain import explain, is_ready
 from agent_identity.cli.files import read_files
 from agent_identity.cli.findings import Severity
 from agent_identity.cli.manifests import Manifests, manifests
@@ -46,7 +46,7 @@ def run_render(args: argparse.Namespace) -> int:
         raise Unreadable(f"there is no AgentIdentity {only} among the files")
     wrong = tell_wrong(read)
     rendered = render(read, only)
-    for text in (*rendered.assumed, *rendered.stalled):
+    for text in (*rendered.assumed, *rendered.shadow, *rendered.stalled):
         output.tell(text)
     output.put(_rendered(rendered, args.output))
     return Exit.WRONG if wrong or rendered.stalled else Exit.FINE
@@ -123,6 +123,7 @@ def _change(change: Change) -> dict[str, Any]:
         "agents": list(change.agents),
         "detail": list(right.detail),
         "field": right.source,
+        "grant": change.grant,
         "holder": change.holder,
         "kind": right.kind.value,
         "subject": right.subject,
@@ -154,13 +155,14 @@ def run_explain(args: argparse.Namespace) -> int:
     given = {n: w for n in ("cluster_name", "trust_domain") if (w := getattr(args, n))}
     root = cluster_of(args, cluster_name="cluster", trust_domain="cluster.local")
     reader = Reader(connect(args.kubeconfig, args.context))
-    told = explain(look_at(reader, key, given, root.mesh_root_namespace))
+    seen = look_at(reader, key, given, root.mesh_root_namespace)
+    told = explain(seen)
     if args.output == "text":
         output.put(in_words(told))
     else:
         plain = json.loads(json.dumps(asdict(told)))
         output.put(output.as_json(plain) if args.output == "json" else output.as_yaml(plain))
-    return Exit.FINE
+    return Exit.FINE if is_ready(seen) else Exit.WRONG
 
 
 def _ours(among: Manifests) -> bool:

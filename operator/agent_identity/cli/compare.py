@@ -10,17 +10,27 @@ from agent_identity.cli.surroundings import is_granted
 from agent_identity.core.grants import judge_grant
 from agent_identity.core.identity import AgentClass, Grant
 from agent_identity.core.resource import Key, Subject
-from agent_identity.core.rights import Right, class_ceilings, gained, grant_rights, identity_rights
+from agent_identity.core.rights import (
+    ANYBODY,
+    Right,
+    RightKind,
+    class_ceilings,
+    gained,
+    grant_rights,
+    identity_rights,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A right that somebody has more, or less, than before. agents: of a class, who is of it."""
+    """A right that somebody has more, or less, than before. agents: of a class, who is of it.
+    grant: the one that gives it."""
 
     holder: str
     right: Right
     where: str
     agents: tuple[str, ...] = ()
+    grant: str = ""
 
 
 def changes(old: Manifests, new: Manifests) -> Iterator[Change]:
@@ -32,9 +42,26 @@ def changes(old: Manifests, new: Manifests) -> Iterator[Change]:
         document = new.documents["AgentAccessGrant", key]
         for right in gained(_let_in(old, key), _let_in(new, key)):
             where = document.where(tuple(right.source.split(".")))
-            yield Change(f"AgentAccessGrant {key}", right, where)
+            yield Change(right.subject, right, where, grant=str(key))
     for key in new.of_kind("AgentIdentityClass"):
         yield from _class_changes(old, new, key)
+
+
+def opened(old: Manifests, new: Manifests) -> Iterator[Change]:
+    """What stands open once the grant that guards it is gone, as that says itself."""
+    for key in old.of_kind("AgentAccessGrant"):
+        document = old.documents["AgentAccessGrant", key]
+        if ("AgentAccessGrant", key) not in new.documents and _opens_when_gone(old, key):
+            right = Right(RightKind.INBOUND, ANYBODY, ("*", "*", "*"), "spec.onDelete")
+            where = document.where(("spec", "onDelete"))
+            yield Change(f"AgentAccessGrant {key}", right, where, grant=str(key))
+
+
+def _opens_when_gone(among: Manifests, key: Key) -> bool:
+    """Not one that guards nothing: it is in Shadow, or stalls."""
+    facts = among.around.world.grants.facts(key)
+    spec = facts.grant.spec if facts and not judge_grant(facts).problem else None
+    return spec is not None and (spec.enforcement, spec.on_delete) == ("Enforce", "Open")
 
 
 def _let_in(among: Manifests, key: Key) -> frozenset[Right]:
@@ -78,10 +105,17 @@ def _spot(new: Manifests, key: Key, right: Right) -> str:
 
 
 def told(change: Change, severity: Severity, verb: str) -> Finding:
+    """verb: what its holder does with the right."""
     is_class = change.holder.startswith("AgentIdentityClass ")
     by = f" (agents of it: {', '.join(change.agents) or 'none'})" if is_class else ""
+    by = f" (AgentAccessGrant {change.grant})" if change.grant else by
     what = f"{'its ceiling ' if is_class else ''}{verb}: {change.right}{by}"
     return Finding(severity, change.where, change.holder, change.right.source, what)
+
+
+def told_to_open(change: Change) -> Finding:
+    what = f"opens when it is deleted: {change.right} that no other policy guards"
+    return Finding(Severity.RISK, change.where, change.holder, change.right.source, what)
 
 
 # --- what can't be changed

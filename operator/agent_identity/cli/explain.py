@@ -1,10 +1,11 @@
 """`explain`: what an agent has, why, and what is missing, from what could be seen. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent_identity.api.conditions import ConditionType, Reason
+from agent_identity.cli.asked import AskTold, asked
 from agent_identity.cli.callers import CallerTold, callers, others
 from agent_identity.cli.holdings import Thing, secrets, things
 from agent_identity.cli.seen import Seen
@@ -31,7 +32,7 @@ class Told:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """All of it, as values; `words` makes a text of them. others: who may call besides `callers`.
-    pods: None where they may not be read."""
+    outbound: what it asks to call. pods: None where they may not be read."""
 
     identity: str
     spiffe_id: str
@@ -40,46 +41,60 @@ class Explanation:
     verdict: str
     ready: str
     operator: str
-    things: tuple[Thing, ...]
-    troubles: tuple[Told, ...]
-    callers: tuple[CallerTold, ...]
-    others: str
-    pods: tuple[str, ...] | None
-    foreign: tuple[str, ...]
-    rights: tuple[str, ...]
-    unread: tuple[str, ...]
-    next: tuple[str, ...]
+    things: tuple[Thing, ...] = ()
+    troubles: tuple[Told, ...] = ()
+    callers: tuple[CallerTold, ...] = ()
+    others: str = ""
+    outbound: tuple[AskTold, ...] = ()
+    pods: tuple[str, ...] | None = None
+    foreign: tuple[str, ...] = ()
+    rights: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    next: tuple[str, ...] = ()
 
 
 def explain(seen: Seen) -> Explanation:
     """In the order in which somebody would ask."""
-    facts = seen.facts
-    decision = decide(facts, pure_rooms(facts.cluster))
-    identity, status = facts.identity, facts.identity.status
-    troubles = _troubles(status)
-    foreign = (
-        *seen.bindings,
-        *(f"{p.kind} {p.namespace}/{p.name}: weakens it" for p in facts.foreign_policies),
-    )
+    decision = decide(seen.facts, pure_rooms(seen.facts.cluster))
     granted = decision.verdict.standing is Standing.GRANTED
-    return Explanation(
-        identity=str(identity.key),
-        spiffe_id=str(status.get("spiffeID") or "none yet"),
-        account=identity.account,
-        agent_class=identity.class_name,
-        verdict=_verdict(seen, decision),
-        ready=_ready(seen),
-        operator=_freshness(facts),
+    troubles = _troubles(seen.facts.identity.status)
+    return replace(
+        _summary(seen, decision),
         things=tuple(things(seen, decision)),
         troubles=troubles,
         callers=tuple(callers(seen)) if granted or not seen.class_known else (),
         others=others(seen),
+        outbound=tuple(asked(seen)),
         pods=_pods(seen),
-        foreign=foreign,
-        rights=secrets(facts) if granted else (),
+        foreign=_foreign(seen),
+        rights=secrets(seen.facts) if granted else (),
         unread=(*(f"not allowed to read {what}" for what in seen.refused), *seen.guessed),
         next=tuple(dict.fromkeys(_next(seen, decision, troubles))),
     )
+
+
+def is_ready(seen: Seen) -> bool:
+    """Whether it is, with the spec that it has now."""
+    told = seen.condition(ConditionType.READY).get("status")
+    return told == "True" and not _freshness(seen.facts)
+
+
+def _summary(seen: Seen, decision: Decision) -> Explanation:
+    identity = seen.facts.identity
+    return Explanation(
+        identity=str(identity.key),
+        spiffe_id=str(identity.status.get("spiffeID") or "none yet"),
+        account=identity.account,
+        agent_class=identity.class_name,
+        verdict=_verdict(seen, decision),
+        ready=_ready(seen),
+        operator=_freshness(seen.facts),
+    )
+
+
+def _foreign(seen: Seen) -> tuple[str, ...]:
+    policies = seen.facts.foreign_policies
+    return (*seen.bindings, *(f"{p.kind} {p.namespace}/{p.name}: weakens it" for p in policies))
 
 
 def _verdict(seen: Seen, decision: Decision) -> str:

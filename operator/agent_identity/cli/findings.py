@@ -56,11 +56,11 @@ def title(document: Document) -> str:
 
 
 def finding(
-    severity: Severity, document: Document, path: str, message: str, advice: str = ""
+    severity: Severity, document: Document, path: str | Path, message: str, advice: str = ""
 ) -> Finding:
-    """path: with dots; its line is looked up."""
-    where = document.where(tuple(path.split(".")))
-    return Finding(severity, where, title(document), path, message, advice)
+    """path: with dots, or step by step; its line is looked up."""
+    steps = tuple(path.split(".")) if isinstance(path, str) else path
+    return Finding(severity, document.where(steps), title(document), dotted(steps), message, advice)
 
 
 def shown_caller(caller: Caller, namespace: str) -> str:

@@ -59,7 +59,6 @@ def _seen(
     namespace = identity.key.namespace
     return Seen(
         facts=around.facts(identity.key),
-        body={},
         class_known=identity.class_name not in unread,
         namespace_known=namespace not in around.assumed,
         pods=None,

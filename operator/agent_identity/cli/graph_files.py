@@ -24,7 +24,6 @@ def _of_file(around: Surroundings, key: Key) -> Seen:
     facts = around.facts(key)
     return Seen(
         facts=_brought_about(facts),
-        body={},
         class_known=facts.agent_class is not None,
         namespace_known=key.namespace not in around.assumed,
         pods=None,

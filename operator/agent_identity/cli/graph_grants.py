@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from agent_identity.api.conditions import ConditionType
 from agent_identity.api.rules import Caller, Rule
+from agent_identity.cli.asked import guarded
 from agent_identity.cli.callers import calls_of
 from agent_identity.cli.documents import plain
 from agent_identity.cli.graph import ANYBODY, Drawn, Edge, Node, NodeKind, State, node_of
@@ -71,7 +72,7 @@ def _called(facts: GrantFacts, agents: Agents) -> _Called:
     node = node_of(
         NodeKind.GRANT,
         key,
-        guards=_guarded(facts),
+        guards=guarded(facts.grant),
         stalls=bool(stalls),
         trouble=stalls,
         others=who,
@@ -118,15 +119,6 @@ def _others(facts: GrantFacts, agents: Agents, stands: bool | None) -> str:  # n
     adding = [o for o in facts.others if o.adds]
     names = ", ".join(f"{'' if o.certain else 'perhaps '}{o.namespace}/{o.name}" for o in adding)
     return f"Besides, whom the policies of others let in: {names}." if names else "Nobody else."
-
-
-def _guarded(facts: GrantFacts) -> str:
-    spec = facts.grant.spec
-    if spec and spec.selector:
-        labels = sorted(spec.selector.match_labels.items())
-        return f"pods labelled {', '.join(f'{k}={w}' for k, w in labels)}"
-    targets = (spec.target_refs or ()) if spec else ()
-    return ", ".join(sorted(f"{ref.kind} {ref.name}" for ref in targets))
 
 
 def _told(facts: GrantFacts) -> Mapping[str, frozenset[Key]]:

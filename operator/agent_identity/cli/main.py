@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from agent_identity.cli import output
@@ -12,6 +13,7 @@ from agent_identity.cli.cluster import Absent
 from agent_identity.cli.commands import Exit, run_check, run_explain, run_render
 from agent_identity.cli.documents import Unreadable
 from agent_identity.cli.graph_command import FORMATS, run_graph
+from agent_identity.core.resource import MANAGER
 
 # As a shell has it for SIGINT.
 _INTERRUPTED = 130
@@ -19,7 +21,7 @@ _FILES = "YAML or JSON files, folders with such files, or - for standard input"
 _EXITS = """\
 exit codes:
   0  nothing is wrong
-  1  something would be refused or stall, or is not there
+  1  something would be refused or stall, or is not there; of explain: it is not Ready
   2  wrong usage, or an input that can't be read
   3  nothing is wrong, but somebody gets more than before (check --against only)
 """
@@ -27,13 +29,15 @@ exit codes:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """about: one line. epilog: examples. run: what it does, and its exit code."""
+    """about: one line. epilog: examples. run: what it does, and its exit code. usage: where the
+    order that argparse writes down is not one that it takes."""
 
     name: str
     about: str
     epilog: str
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+    usage: str | None = None
 
 
 def _of_render(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +55,7 @@ def _of_check(parser: argparse.ArgumentParser) -> None:
         "--against",
         nargs="+",
         metavar="OTHER-FILES",
-        help="what is in force: also tell who gains and who loses which right",
+        help="what is in force: also tell who gains and who loses which right; after FILES",
     )
     parser.add_argument(
         "--strict",
@@ -138,6 +142,7 @@ with --against an agent that is not in OTHER-FILES is a new one.
 """,
         _of_check,
         run_check,
+        "%(prog)s FILES... [--against OTHER-FILES...] [--strict] [options]",
     ),
     Command(
         "explain",
@@ -148,7 +153,7 @@ examples:
   agent-identity explain agents/planner --context prod --output json
 
 Reads what you may read, and says what you may not. `view` in the namespace has the identity and its
-account; its class, its bindings and Istio's policies each need `get`.
+account; its class, its bindings, Istio's policies and the grants that it asks each need `get`.
 """,
         _of_explain,
         run_explain,
@@ -185,12 +190,14 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    whole.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS:
         one = commands.add_parser(
             command.name,
             help=command.about,
             description=command.about,
+            usage=command.usage,
             epilog=f"{command.epilog}\n{_EXITS}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -202,6 +209,13 @@ def parser() -> argparse.ArgumentParser:
 def _program() -> str:
     """kubectl starts us under a name of its own."""
     return "kubectl agentid" if "kubectl-agentid" in sys.argv[0] else "agent-identity"
+
+
+def _version() -> str:
+    try:
+        return version(MANAGER)
+    except PackageNotFoundError:
+        return "of a checkout that is not installed"
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ from agent_identity.cli.manifests import Manifests
 from agent_identity.cli.surroundings import grant_room, is_granted, pure_rooms
 from agent_identity.core.checks import judge
 from agent_identity.core.facts import Facts
-from agent_identity.core.grants import judge_grant
+from agent_identity.core.grants import GrantFacts, judge_grant
 from agent_identity.core.identity import AgentClass
 from agent_identity.core.resource import STAGES, Key, Kind, Resource
 
@@ -29,6 +29,7 @@ Body = Mapping[str, Any]
 PSEUDO = f"render.{GROUP}/v1"
 # Vault's templates need the accessor of the agents' auth mount, which only Vault knows.
 ACCESSOR = "ACCESSOR-OF-THE-MOUNT"
+_SHADOW = "enforcement is Shadow: nothing is written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,13 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """assumed: what was taken for granted. stalled: identities for which nothing is written."""
+    """assumed: what was taken for granted. stalled: identities and grants for which nothing is
+    written. shadow: grants for which nothing is to be written."""
 
     objects: tuple[Written, ...]
     assumed: tuple[str, ...]
     stalled: tuple[str, ...]
+    shadow: tuple[str, ...]
 
 
 def render(read: Manifests, only: Key | None) -> Rendered:
@@ -58,16 +61,37 @@ def render(read: Manifests, only: Key | None) -> Rendered:
     classes = [world.classes[name] for name in sorted(names)]
     objects = [w for c in classes for w in _of_class(world.cluster.name, c)]
     objects += [w for f in granted for w in _of_identity(f)]
-    objects += [w for w in _of_grants(world) if only is None]
+    grants = _grants(world) if only is None else []
+    objects += [w for f in grants for w in _of_grant(f)]
     return Rendered(
         tuple(objects),
         tuple(text for f in granted for text in _assumed(read, f)),
-        tuple(_stalled(f) for f in stalled),
+        (*map(_stalled, stalled), *filter(None, map(_stalled_grant, grants))),
+        tuple(f"{_owner(f)}: {_SHADOW}" for f in grants if _is_shadow(f)),
     )
 
 
 def _stalled(facts: Facts) -> str:
     return plain(f"{facts.identity.key}: {judge(facts).problem}; nothing is written")
+
+
+def _grants(world: World) -> list[GrantFacts]:
+    return list(filter(None, map(world.grants.facts, sorted(world.grants.all))))
+
+
+def _stalled_grant(facts: GrantFacts) -> str:
+    """Empty for one that does not."""
+    problem = judge_grant(facts).problem
+    return plain(f"{_owner(facts)}: {problem}; nothing is written") if problem else ""
+
+
+def _is_shadow(facts: GrantFacts) -> bool:
+    spec = facts.grant.spec
+    return spec is not None and spec.enforcement == "Shadow"
+
+
+def _owner(facts: GrantFacts) -> str:
+    return f"AgentAccessGrant {facts.grant.key}"
 
 
 def _of_class(cluster: str, agent_class: AgentClass) -> Iterator[Written]:
@@ -80,11 +104,9 @@ def _of_class(cluster: str, agent_class: AgentClass) -> Iterator[Written]:
         yield Written(owner, _pseudo("VaultPolicy", name, vault, where, {"policy": text}))
 
 
-def _of_grants(world: World) -> Iterator[Written]:
-    room = grant_room(world.cluster)
-    for facts in filter(None, map(world.grants.facts, sorted(world.grants.all))):
-        for resource in room.desired(facts, judge_grant(facts).standing):
-            yield Written(f"AgentAccessGrant {facts.grant.key}", resource.body)
+def _of_grant(facts: GrantFacts) -> Iterator[Written]:
+    for resource in grant_room(facts.cluster).desired(facts, judge_grant(facts).standing):
+        yield Written(_owner(facts), resource.body)
 
 
 def _of_identity(facts: Facts) -> Iterator[Written]:

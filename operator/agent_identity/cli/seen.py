@@ -1,7 +1,7 @@
 """What a reader sees of one identity and of all that decides about it, as the operator's World."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agent_identity.cli.cluster import Absent, Json, Reader
@@ -10,15 +10,18 @@ from agent_identity.cli.surroundings import Surroundings, assume_accounts, surro
 from agent_identity.clients.kube import (
     CLASSES,
     CLUSTER_ROLE_BINDINGS,
+    GRANTS,
     IDENTITIES,
     NAMESPACES,
     OWNED,
     PODS,
 )
 from agent_identity.core.facts import Cluster, Facts, ForeignBinding
+from agent_identity.core.identity import Grant
 from agent_identity.core.observed import observe_object
-from agent_identity.core.resource import IDENTITY_LABEL, MESH_KINDS, Key, Kind
+from agent_identity.core.resource import GRANT_LABEL, IDENTITY_LABEL, MESH_KINDS, Key, Kind
 from agent_identity.reconcile.bindings import parse_cluster_binding
+from agent_identity.reconcile.callers import outbound_of
 from agent_identity.reconcile.pods import Pod
 from agent_identity.reconcile.world import World
 
@@ -32,12 +35,21 @@ class AgentPod:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedGrant:
+    """A grant that an agent asks; None where there is none. policies: those that are marked as its
+    own; None where they may not be read."""
+
+    grant: Grant | None
+    policies: Sequence[Json] | None = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """refused: what may not be read. hidden: kinds of which nothing could be seen. bindings: those
-    of others that name the account. guessed: settings of the operator that nothing told."""
+    of others that name the account. guessed: settings of the operator that nothing told. grants:
+    of those that it asks the ones that may be read."""
 
     facts: Facts
-    body: Json
     class_known: bool
     namespace_known: bool
     pods: tuple[AgentPod, ...] | None
@@ -45,6 +57,7 @@ class Seen:
     hidden: frozenset[Kind]
     refused: tuple[str, ...]
     guessed: tuple[str, ...]
+    grants: Mapping[Key, AskedGrant] = field(default_factory=dict)
 
     def condition(self, kind: str) -> Mapping[str, Any]:
         """As the operator told it; empty where it did not."""
@@ -56,25 +69,31 @@ def look_at(reader: Reader, key: Key, told: Mapping[str, str], root: str) -> See
     """told: cluster name and trust domain, where they were given. root: the mesh's namespace."""
     body = _identity(reader, key)
     identities = _every(reader, "AgentIdentities", IDENTITIES.path(), key) or [body]
-    class_name = (body.get("spec") or {}).get("className") or "default"
-    classes = _class_bodies(reader, str(class_name))
+    classes = _class_bodies(reader, body)
     cluster, guessed = _cluster(told, root, [body, *identities])
     around = surroundings(cluster, identities, classes or (), _namespaces(reader, key))
+    return _near(reader, around, key, class_known=classes is not None, guessed=guessed)
+
+
+def _near(
+    reader: Reader, around: Surroundings, key: Key, *, class_known: bool, guessed: tuple[str, ...]
+) -> Seen:
+    """With all that stands beside the identity, and with the grants that it asks."""
     hidden = _objects(reader, around.world, key.namespace)
     _cluster_bindings(reader, around.world)
     _accounts_of_others(around, key, hidden)
-    pods = _pods(reader, around.world, key)
+    pods, grants = _pods(reader, around.world, key), _grants(reader, around.world, key)
     facts = around.facts(key)
     return Seen(
         facts=facts,
-        body=body,
-        class_known=classes is not None,
+        class_known=class_known,
         namespace_known=key.namespace not in around.assumed,
         pods=pods,
         bindings=_bindings_of_others(reader, facts),
         hidden=hidden,
         refused=tuple(reader.refused),
         guessed=guessed,
+        grants=grants,
     )
 
 
@@ -97,11 +116,12 @@ def _every(reader: Reader, what: str, path: str, key: Key) -> list[Json] | None:
     return found
 
 
-def _class_bodies(reader: Reader, name: str) -> list[Json] | None:
-    """None where the class may not be read; callers may be of other classes."""
+def _class_bodies(reader: Reader, identity: Json) -> list[Json] | None:
+    """None where its class may not be read; callers may be of other classes."""
     found = reader.many("AgentIdentityClasses", CLASSES.path())
     if found is not None:
         return found
+    name = str((identity.get("spec") or {}).get("className") or "default")
     what = f"AgentIdentityClass {name}"
     one = reader.one(what, CLASSES.path(name=name))
     return None if one is None and not reader.may_read(what) else [b for b in (one,) if b]
@@ -165,6 +185,27 @@ def _pods(reader: Reader, world: World, key: Key) -> tuple[AgentPod, ...] | None
         for b in bodies
     )
     return tuple(sorted(pods, key=lambda p: p.name))
+
+
+def _grants(reader: Reader, world: World, key: Key) -> Mapping[Key, AskedGrant]:
+    """One by one: who may read a grant by its name may not read all grants there."""
+    found: dict[Key, AskedGrant] = {}
+    for grant in sorted(outbound_of(world.identities[key])):
+        what = f"AgentAccessGrant {grant}"
+        body = reader.one(what, GRANTS.path(grant.namespace, grant.name))
+        if body is not None:
+            world.grants.see(body)
+            found[grant] = AskedGrant(world.grants.all[grant], _policies(reader, grant))
+        elif reader.may_read(what):
+            found[grant] = AskedGrant(None)
+    return found
+
+
+def _policies(reader: Reader, grant: Key) -> list[Json] | None:
+    what = _listed(Kind.AUTHORIZATION_POLICY, grant.namespace)
+    path = OWNED[Kind.AUTHORIZATION_POLICY].path(grant.namespace)
+    bodies = reader.many(what, path, selector=f"{GRANT_LABEL}={grant.name}")
+    return [] if bodies is None and what in reader.not_served else bodies
 
 
 def _cluster_bindings(reader: Reader, world: World) -> None:

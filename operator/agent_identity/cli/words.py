@@ -13,13 +13,15 @@ def in_words(told: Explanation) -> str:
 
 def _parts(told: Explanation) -> Iterator[str]:
     yield _head(told)
-    yield _section("What it has", _table((t.what, t.state, t.why) for t in told.things))
+    has = _table((t.what, t.state, t.why) for t in told.things)
+    yield _section("What it has", has or "  Nothing.\n")
     yield _section("What that lets it do in Vault", _lines(told.rights))
     yield _section(
         "What is missing or to be known",
         _lines(f"{t.condition} ({t.reason}): {t.message}" for t in told.troubles),
     )
     yield _section("Who may call it", _callers(told))
+    yield _section("What it asks to call", _asked(told))
     yield _section("Pods with its label", _pods(told))
     yield _section("Of others, but about it", _lines(told.foreign))
     yield _section("What could not be seen", _lines(told.unread))
@@ -47,12 +49,12 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def _table(rows: Iterable[tuple[str, str, str]]) -> str:
+    """why: of its own line, if there is any."""
     listed = list(rows)
-    if not listed:
-        return "  Nothing.\n"
-    wide = max(len(what) for what, _, _ in listed)
+    wide = max((len(what) for what, _, _ in listed), default=0)
     return "".join(
-        f"  {what:<{wide}}  {state}\n{'':<{wide + 4}}{why}\n" for what, state, why in listed
+        f"  {what:<{wide}}  {state}\n" + (f"{'':<{wide + 4}}{why}\n" if why else "")
+        for what, state, why in listed
     )
 
 
@@ -63,6 +65,13 @@ def _callers(told: Explanation) -> str:
     ]
     rest = told.others if lines else told.others.replace("Nobody else", "Nobody")
     return _lines([*lines, rest])
+
+
+def _asked(told: Explanation) -> str:
+    return _table(
+        (f"{a.grant} rule {a.rule}", a.state, plain(f"{a.calls}, of {a.where}") if a.calls else "")
+        for a in told.outbound
+    )
 
 
 def _pods(told: Explanation) -> str:

@@ -1,11 +1,15 @@
 """`explain` on answers that are made up: what may not be read is told, and nothing is invented."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from sets import Manifest, agent_class, full, identity, namespace
+from answers import policy_of
+from sets import OURS, RULE, Manifest, Program, agent_class, full, identity, namespace
 
+from agent_identity.cli import commands
+from agent_identity.cli.asked import AskTold
 from agent_identity.cli.cluster import Absent, Reader
 from agent_identity.cli.documents import Unreadable
 from agent_identity.cli.explain import Explanation, explain
@@ -28,7 +32,10 @@ LISTS = {
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/agents/rolebindings",
     "PeerAuthentication": "/apis/security.istio.io/v1/namespaces/agents/peerauthentications",
     "AuthorizationPolicy": "/apis/security.istio.io/v1/namespaces/agents/authorizationpolicies",
+    "AgentAccessGrant": "/apis/agentidentity.dev/v1alpha1/namespaces/shop/agentaccessgrants",
+    "GrantPolicy": "/apis/security.istio.io/v1/namespaces/shop/authorizationpolicies",
 }
+GRANT = f"{LISTS['AgentAccessGrant']}/orders"
 ONE = "/apis/agentidentity.dev/v1alpha1/namespaces/agents/agentidentities/agent"
 ROOT_NAMESPACE = "/apis/security.istio.io/v1/namespaces/istio-system/"
 
@@ -99,6 +106,9 @@ class FakeCluster:
             return 200, self.objects["AgentIdentity"][0]
         if path == f"{LISTS['Namespace']}/agents":
             return 200, self.objects["Namespace"][0]
+        if path == GRANT:
+            grants = self.objects["AgentAccessGrant"]
+            return (200, grants[0]) if grants else (404, {"message": "not found"})
         kind = next((k for k, p in LISTS.items() if p == path), None)
         return 200, {"items": self.objects[kind] if kind else []}
 
@@ -287,3 +297,164 @@ def test_pods_that_run_as_another_account_are_told(cluster: FakeCluster) -> None
 def test_one_that_is_being_deleted(cluster: FakeCluster) -> None:
     cluster.objects["AgentIdentity"][0]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert told(cluster).operator == "is being deleted"
+
+
+# --- what it asks to call
+
+ASKS = {"namespace": "shop", "grant": "orders", "rules": ["read"]}
+ME = {"kind": "AgentIdentity", "namespace": "agents", "name": "agent"}
+ANOTHER = {"kind": "AgentIdentity", "namespace": "agents", "name": "planner"}
+PRINCIPAL = "example.org/ns/agents/sa/agent"
+MAY = "POST /v1/tasks on port 8080"
+PODS = "pods labelled app=orders"
+WRITTEN = {
+    "from": [{"source": {"principals": [PRINCIPAL]}}],
+    "to": [{"operation": {"ports": ["8080"], "methods": ["POST"], "paths": ["/v1/tasks"]}}],
+}
+
+
+def asking(**spec: Any) -> FakeCluster:
+    """An agent that asks, and a grant that names it and whose policy lets it in."""
+    fake = FakeCluster(full(outbound=[ASKS]))
+    fake.bring_about()
+    rule = RULE | {"name": "read", "from": [ME]}
+    given = {"selector": {"matchLabels": {"app": "orders"}}, "enforcement": "Enforce"}
+    grant = {
+        "apiVersion": OURS,
+        "kind": "AgentAccessGrant",
+        "metadata": {"name": "orders", "namespace": "shop"},
+        "spec": given | {"rules": [rule]} | spec,
+    }
+    policy = policy_of(grant)
+    policy["spec"] |= {"rules": [WRITTEN]}
+    fake.objects |= {"AgentAccessGrant": [live(grant)], "GrantPolicy": [policy]}
+    return fake
+
+
+def says(fake: FakeCluster, message: str, status: str = "False") -> None:
+    """What the operator says of the agent's spec.outbound."""
+    rows = fake.objects["AgentIdentity"][0]["status"]["conditions"]
+    rows.append(condition("OutboundReady", status, message=message))
+
+
+def test_what_it_asks_for_and_is_let_in_to_is_in_force() -> None:
+    answer = told(asking())
+    assert answer.outbound == (AskTold("shop/orders", "read", "in force", MAY, PODS),)
+    words = " ".join(in_words(answer).split())
+    assert f"What it asks to call shop/orders rule read in force {MAY}, of {PODS} Pods" in words
+    assert answer.unread == ()
+
+
+def test_without_an_entry_nothing_is_told_of_grants(cluster: FakeCluster) -> None:
+    assert told(cluster).outbound == ()
+    assert "What it asks to call" not in in_words(told(cluster))
+    assert GRANT not in cluster.asked
+
+
+def test_one_that_is_not_granted_looks_the_same_whatever_the_reason() -> None:
+    """But for readers who may read the grant anyhow, nothing else of it is told either."""
+    answers = []
+    for rules in (None, [RULE | {"name": "read", "from": [ANOTHER]}], [RULE | {"from": [ME]}]):
+        fake = asking(**({"rules": rules} if rules else {}))
+        if rules is None:
+            fake.objects["AgentAccessGrant"] = []
+        answers.append((told(fake).outbound, told(fake).unread))
+    assert answers == [((AskTold("shop/orders", "read", "not granted"),), ())] * 3
+    assert "shop/orders rule read  not granted\n\n" in in_words(told(fake))
+
+
+NOT_ENFORCED: dict[str, tuple[dict[str, Any], str]] = {
+    "shadow": ({"enforcement": "Shadow"}, "granted, but the grant's enforcement is Shadow"),
+    "not in the policy": ({}, "granted, but the grant's policy is not in place"),
+}
+
+
+@pytest.mark.parametrize(("spec", "state"), NOT_ENFORCED.values(), ids=NOT_ENFORCED)
+def test_one_that_is_granted_and_not_in_force(spec: dict[str, Any], state: str) -> None:
+    fake = asking(**spec)
+    fake.objects["GrantPolicy"][0]["spec"].pop("rules")
+    (ask,) = told(fake).outbound
+    assert ask.state.startswith(state)
+    assert (ask.calls, ask.where) == (MAY, PODS)
+
+
+LETS_IN_OTHERS: dict[str, dict[str, Any]] = {
+    "another agent": {"from": [{"source": {"principals": [f"{PRINCIPAL}2"]}}]},
+    "to something else": {"to": [{"operation": {"ports": ["8080"]}}]},
+    "whatever somebody wrote there": {"from": [{}]},
+}
+
+
+@pytest.mark.parametrize("change", LETS_IN_OTHERS.values(), ids=LETS_IN_OTHERS)
+def test_a_policy_that_does_not_say_it_is_not_in_force(change: dict[str, Any]) -> None:
+    fake = asking()
+    fake.objects["GrantPolicy"][0]["spec"]["rules"] = [WRITTEN | change]
+    assert told(fake).outbound[0].state.startswith("granted, but")
+
+
+def test_a_policy_that_is_not_the_grants_lets_nobody_in_for_it() -> None:
+    fake = asking()
+    fake.objects["GrantPolicy"][0]["metadata"]["ownerReferences"] = []
+    assert told(fake).outbound[0].state.startswith("granted, but")
+
+
+SAID = {
+    "in force": ("in force: shop/orders rule read", "in force, as the operator says"),
+    "not granted": (
+        "in force: a/b rule c; not granted: shop/orders rule read and 3 more",
+        "not granted, as the operator says",
+    ),
+    "of others only": ("not granted: shop/orders rule ready", "the operator has not said it"),
+    "nothing": ("", "the operator has not said it"),
+}
+
+
+@pytest.mark.parametrize(("message", "state"), SAID.values(), ids=SAID)
+@pytest.mark.parametrize("refused", [GRANT, LISTS["GrantPolicy"]], ids=["grant", "policies"])
+def test_where_it_may_not_be_read_the_operators_word_counts(
+    message: str, state: str, refused: str
+) -> None:
+    fake = asking()
+    fake.refused = (refused,)
+    says(fake, message)
+    (ask,) = told(fake).outbound
+    assert ask.state == state
+    assert ask.calls == ("" if refused == GRANT else MAY)
+    (unread,) = told(fake).unread
+    assert "shop" in unread
+
+
+# --- the command
+
+
+@pytest.fixture
+def run_on(program: Program, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def run(fake: FakeCluster, *flags: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(commands, "connect", lambda *_: fake)
+        return program("explain", "agents/agent", *flags)
+
+    return run
+
+
+def test_json_has_what_it_asks_for(run_on: Any) -> None:
+    code, out, _ = run_on(asking(), "-o", "json")
+    assert code == 0
+    assert json.loads(out)["outbound"] == [
+        {"grant": "shop/orders", "rule": "read", "state": "in force", "calls": MAY, "where": PODS}
+    ]
+
+
+UNREADY: dict[str, Manifest] = {
+    "not ready": status_of("agent", conditions=[condition("Ready", "False", "Sealed")]),
+    "not known": status_of("agent", conditions=[condition("Ready", "Unknown")]),
+    "nothing said": {},
+    "ready as it was before the last change": status_of("agent", observedGeneration=0),
+}
+
+
+@pytest.mark.parametrize("status", UNREADY.values(), ids=UNREADY)
+def test_the_exit_code_is_1_unless_it_is_ready(run_on: Any, status: Manifest) -> None:
+    assert run_on(FakeCluster())[0] == 0
+    code, out, err = run_on(FakeCluster(full() | {"status": status}))
+    assert (code, err) == (1, "")
+    assert "Ready" in out
