@@ -7,6 +7,8 @@ away, and its status must say why.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from sys import intern
 from typing import Any, TypeVar
 
 import pydantic
@@ -15,10 +17,14 @@ from agent_identity.api import grants as g
 from agent_identity.api import v1alpha1 as v
 from agent_identity.api.frozen import Frozen
 from agent_identity.api.rules import Rule
-from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Subject, canonical
+from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Subject, canonical, shared
 
 Body = Mapping[str, Any]
 T = TypeVar("T", bound=Frozen)
+Conditions = tuple[tuple[str, ...], ...]
+# Specs that are worked on at the same time, and what they are compared with.
+_PARSED_SPECS = 256
+_SAID_OF_EACH = ("type", "status", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +42,29 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An AgentIdentity. spec is None where it could not be parsed; then problem says why."""
+    """An AgentIdentity. Spec and status are kept as text: parsed, those of thousands would fill the
+    memory. conditions: (type, status, reason) of each."""
 
     meta: Meta
-    spec: v.AgentIdentitySpec | None
     account: str
     class_name: str
-    problem: str = ""
-    status: Body = field(default_factory=dict, compare=False, hash=False)
+    spec_text: bytes
+    status_text: bytes = field(default=b"{}", compare=False, hash=False)
+    conditions: Conditions = field(default=(), compare=False, hash=False)
+
+    @property
+    def spec(self) -> v.AgentIdentitySpec | None:
+        """None where it can't be parsed; then `problem` says why."""
+        return _identity_spec(self.spec_text)[0]
+
+    @property
+    def problem(self) -> str:
+        return _identity_spec(self.spec_text)[1]
+
+    @property
+    def status(self) -> Body:
+        status: Body = json.loads(self.status_text)
+        return status
 
     @property
     def key(self) -> Key:
@@ -128,13 +149,13 @@ class Namespace:
 def _meta(body: Body, subject: Subject) -> Meta:
     metadata = body["metadata"]
     return Meta(
-        key=Key(metadata.get("namespace", ""), metadata["name"], subject),
-        uid=metadata["uid"],
+        key=Key(intern(metadata.get("namespace", "")), intern(metadata["name"]), subject),
+        uid=intern(metadata["uid"]),
         resource_version=metadata["resourceVersion"],
         generation=metadata.get("generation", 0),
-        created=metadata.get("creationTimestamp") or "",
+        created=intern(metadata.get("creationTimestamp") or ""),
         deleted=metadata.get("deletionTimestamp") or "",
-        finalizers=tuple(metadata.get("finalizers") or ()),
+        finalizers=shared(tuple(metadata.get("finalizers") or ())),
     )
 
 
@@ -144,19 +165,24 @@ def _first_error(error: pydantic.ValidationError) -> str:
     return f"{path}: {first['msg'].removeprefix('Value error, ')}"
 
 
-def _parsed(model: type[T], spec: object) -> tuple[T | None, str]:
+def _parsed(model: type[T], spec: bytes) -> tuple[T | None, str]:
     try:
-        return model.model_validate_json(json.dumps(spec)), ""
+        return model.model_validate_json(spec), ""
     except pydantic.ValidationError as error:
         return None, _first_error(error)
 
 
+@lru_cache(_PARSED_SPECS)
+def _identity_spec(spec: bytes) -> tuple[v.AgentIdentitySpec | None, str]:
+    return _parsed(v.AgentIdentitySpec, spec)
+
+
 def _known_or_parsed(
-    model: type[T], spec: object, meta: Meta, known: Identity | Grant | None
-) -> tuple[Any, str]:
+    spec: object, meta: Meta, known: Grant | None
+) -> tuple[g.AgentAccessGrantSpec | None, str]:
     if known and (known.meta.uid, known.meta.generation) == (meta.uid, meta.generation):
         return known.spec, known.problem
-    return _parsed(model, spec)
+    return _parsed(g.AgentAccessGrantSpec, canonical(spec))
 
 
 def _at(value: object, *path: str) -> object:
@@ -165,35 +191,40 @@ def _at(value: object, *path: str) -> object:
     return value
 
 
-def parse_identity(body: Body, known: Identity | None = None) -> Identity:
-    """An AgentIdentity from the API server's object; never raises for what is in the spec. known:
-    as it was parsed before; one generation has one spec, which need not be parsed again."""
+def parse_identity(body: Body) -> Identity:
+    """An AgentIdentity from the API server's object; never raises for what is in the spec."""
     meta = _meta(body, Subject.IDENTITY)
-    raw = body.get("spec")
-    spec, problem = _known_or_parsed(v.AgentIdentitySpec, raw, meta, known)
+    raw, status = body.get("spec"), body.get("status") or {}
+    text = canonical(raw)
+    spec, _ = _identity_spec(text)
     asked = _at(raw, "serviceAccount", "name")
     return Identity(
         meta=meta,
-        spec=spec,
         account=asked if isinstance(asked, str) and asked else meta.key.name,
-        class_name=spec.class_name if spec else str(_at(raw, "className") or "default"),
-        problem=problem,
-        status=body.get("status") or {},
+        class_name=intern(spec.class_name if spec else str(_at(raw, "className") or "default")),
+        spec_text=text,
+        status_text=canonical(status),
+        conditions=_conditions(status),
     )
+
+
+def _conditions(status: Body) -> Conditions:
+    rows = status.get("conditions") or ()
+    return tuple(shared(tuple(str(row.get(name, "")) for name in _SAID_OF_EACH)) for row in rows)
 
 
 def parse_class(body: Body) -> AgentClass:
     """An AgentIdentityClass from the API server's object; never raises for what is in the spec."""
-    spec, problem = _parsed(v.AgentIdentityClassSpec, body.get("spec") or {})
+    spec, problem = _parsed(v.AgentIdentityClassSpec, canonical(body.get("spec") or {}))
     meta = _meta(body, Subject.CLASS)
     return AgentClass(meta=meta, spec=spec, problem=problem, status=body.get("status") or {})
 
 
 def parse_grant(body: Body, known: Grant | None = None) -> Grant:
     """An AgentAccessGrant from the API server's object; never raises for what is in the spec.
-    known: see `parse_identity`."""
+    known: as it was parsed before; one generation has one spec, which need not be parsed again."""
     meta = _meta(body, Subject.GRANT)
-    spec, problem = _known_or_parsed(g.AgentAccessGrantSpec, body.get("spec"), meta, known)
+    spec, problem = _known_or_parsed(body.get("spec"), meta, known)
     return Grant(meta=meta, spec=spec, problem=problem, status=body.get("status") or {})
 
 
@@ -215,6 +246,8 @@ def means_the_same(one: Ours, other: Ours, *, own: bool) -> bool:
     left, right = one.meta, other.meta
     if (left.uid, left.generation, left.deleted) != (right.uid, right.generation, right.deleted):
         return False
-    return own or (
-        left.finalizers == right.finalizers and canonical(one.status) == canonical(other.status)
-    )
+    return own or (left.finalizers == right.finalizers and _status_text(one) == _status_text(other))
+
+
+def _status_text(subject: Ours) -> bytes:
+    return subject.status_text if isinstance(subject, Identity) else canonical(subject.status)

@@ -1,6 +1,7 @@
 """A live Kubernetes object as an `Observed`: a digest and the few facts that decide. Pure."""
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any
 
 from agent_identity.core.bindings import bound_accounts
@@ -17,6 +18,7 @@ from agent_identity.core.resource import (
     PolicyView,
     Ref,
     digest_of,
+    shared,
 )
 
 
@@ -26,18 +28,18 @@ def observe_object(kind: Kind, body: Mapping[str, Any]) -> Observed:
     labels = metadata.get("labels") or {}
     labelled, owner = labels.get(MANAGED_BY) == MANAGER, controller_uid(metadata)
     return Observed(
-        ref=Ref(kind, metadata["namespace"], metadata["name"]),
+        ref=Ref(kind, intern(metadata["namespace"]), intern(metadata["name"])),
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
         digest=digest_of(kind, body),
-        created=metadata.get("creationTimestamp") or "",
+        created=intern(metadata.get("creationTimestamp") or ""),
         labelled=labelled,
-        identity=labels.get(IDENTITY_LABEL, ""),
-        grant=labels.get(GRANT_LABEL, ""),
-        owner_uid=owner,
+        identity=intern(labels.get(IDENTITY_LABEL, "")),
+        grant=intern(labels.get(GRANT_LABEL, "")),
+        owner_uid=intern(owner),
         retired=labels.get(RETIRED_LABEL) == "true",
         deleting=bool(metadata.get("deletionTimestamp")),
-        finalizers=tuple(metadata.get("finalizers") or ()),
+        finalizers=shared(tuple(metadata.get("finalizers") or ())),
         policy=_policy_view(kind, body.get("spec") or {}),
         names=_names(kind, body, owned=labelled and bool(owner)),
     )
@@ -60,7 +62,7 @@ def _policy_view(kind: Kind, spec: Mapping[str, Any]) -> PolicyView | None:
         return None
     selector = spec.get("selector")
     labels = (selector or {}).get("matchLabels") or {}
-    pairs = tuple(sorted((str(k), str(v)) for k, v in labels.items()))
+    pairs = tuple(sorted((intern(str(k)), intern(str(v))) for k, v in labels.items()))
     return PolicyView(pairs or None, _targets(spec), weakens, action)
 
 

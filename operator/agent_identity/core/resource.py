@@ -4,12 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 from agent_identity.api.v1alpha1 import GROUP
 
 Body = Mapping[str, Any]
+T = TypeVar("T", bound=tuple[Any, ...])
 
 
 class Kind(StrEnum):
@@ -153,6 +155,17 @@ class PolicyView:
     targets: tuple[tuple[str, str], ...]
     weakens: bool
     action: str = ""
+
+
+def shared(value: T) -> T:
+    """The one tuple that stands for all that equal it: thousands of objects say the same."""
+    kept: T = _kept(value)
+    return kept
+
+
+@lru_cache(4096)
+def _kept(value: tuple[Any, ...]) -> Any:
+    return value
 
 
 def canonical(value: Any) -> bytes:

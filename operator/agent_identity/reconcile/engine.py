@@ -5,6 +5,7 @@ import logging
 import random
 import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -260,10 +261,11 @@ class Engine:
             await asyncio.sleep(_MEASURE_SECONDS)
 
     def _count_conditions(self) -> None:
+        identities = self._world.identities.values()
+        counts = Counter(row for identity in identities for row in identity.conditions)
         CONDITIONS.clear()
-        for identity in self._world.identities.values():
-            for row in identity.status.get("conditions") or ():
-                CONDITIONS.labels(row["type"], row["status"], row["reason"]).inc()
+        for row, count in counts.items():
+            CONDITIONS.labels(*row).set(count)
 
     async def _watch_mesh(self) -> None:
         """The mesh's CRDs come and go without an event that concerns an identity."""

@@ -7,6 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
+from sys import intern
 from typing import Any, Generic, TypeVar
 
 from agent_identity.clients.kube import Api, ApiError, Kube
@@ -137,4 +138,4 @@ class Informer(Generic[T]):
 
 def _key(body: Mapping[str, Any]) -> Key:
     metadata = body["metadata"]
-    return Key(metadata.get("namespace", ""), metadata["name"])
+    return Key(intern(metadata.get("namespace", "")), intern(metadata["name"]))

@@ -90,7 +90,7 @@ class World:
         # Most of what a watch tells is the echo of our own writes.
         if before and _version(before) >= int(metadata["resourceVersion"]):
             return
-        after = parse_identity(body, before)
+        after = parse_identity(body)
         self.identities[after.key] = after
         if before and means_the_same(before, after, own=own):
             return
