@@ -37,6 +37,16 @@ class Request:
 Requests = Counter[Request]
 
 
+def changes(requests: Requests) -> int:
+    """How many change something."""
+    return sum(number for kind, number in requests.items() if kind.changes)
+
+
+def lists(requests: Requests) -> int:
+    """How many read all of a kind, or a page of it."""
+    return sum(number for kind, number in requests.items() if kind.verb == "list")
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A moment in both logs: a position in bytes, and a number of entries."""
@@ -61,11 +71,15 @@ class Audit:
             Request("kubernetes", str(e["verb"]), _resource(e))
             for e in self.kubernetes_events(mark)
         )
-        vault = (
-            Request("vault", e["operation"], FOLDERS.sub(r"\1", e["path"]))
-            for e in self.vault_entries(mark)
-        )
+        vault = map(_vault_request, self.vault_entries(mark))
         return Counter([*kubernetes, *vault])
+
+    def changes_elsewhere(self, mark: Mark, name: str) -> int:
+        """How many things were changed that don't have this name in theirs."""
+        kubernetes = (e for e in self.kubernetes_events(mark) if e["verb"] in CHANGES)
+        named = (json.dumps(e.get("objectRef")) for e in kubernetes)
+        vault = (e["path"] for e in self.vault_entries(mark) if _vault_request(e).changes)
+        return sum(name not in what for what in (*named, *vault))
 
     def kubernetes_events(self, mark: Mark) -> Iterator[dict[str, Any]]:
         """One event for each request that was answered whole, but for those of the Lease: they go
@@ -82,6 +96,10 @@ class Audit:
         for entry in self._bed.openbao.audit_requests()[mark.vault :]:
             if (entry["metadata"] or {}).get("service_account_name") == SERVICE_ACCOUNT:
                 yield entry
+
+
+def _vault_request(entry: dict[str, Any]) -> Request:
+    return Request("vault", entry["operation"], FOLDERS.sub(r"\1", entry["path"]))
 
 
 def _is_ours(event: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ SERVERS = {
     "kube-controller": "controllers",
     "bao": "OpenBao",
 }
-CLIENT, OTHERS = "bench client", "other programs"
+OPERATOR, CLIENT, OTHERS = "operator", "bench client", "other programs"
 # user, nice and system, then interrupts and what a hypervisor kept; idle and iowait left out.
 BUSY_FIELDS = (0, 1, 2, 5, 6, 7)
 

@@ -11,7 +11,11 @@ CLASS = "bench"
 CALLER = "caller"
 # Long enough never to be part of another word in what the operator writes.
 SAMPLE = "sample-of-the-bench"
+ROLE = "ticket-reader"
 IDENTITIES_PATH = f"/apis/agentidentity.dev/v1alpha1/namespaces/{NAMESPACE}/agentidentities"
+CLASS_PATH = f"/apis/agentidentity.dev/v1alpha1/agentidentityclasses/{CLASS}"
+POLICIES_PATH = f"/apis/security.istio.io/v1/namespaces/{NAMESPACE}/authorizationpolicies"
+BINDINGS_PATH = f"/apis/{RBAC}/namespaces/{NAMESPACE}/rolebindings"
 
 
 def settle(bed: Bed) -> Tenant:
@@ -38,23 +42,44 @@ def names(count: int) -> list[str]:
 
 def manifest(name: str) -> dict[str, Any]:
     """An identity with callers, a ClusterRole and a policy for secrets."""
-    rule = {
-        "name": "tasks",
-        "from": [{"kind": "ServiceAccount", "namespace": NAMESPACE, "name": CALLER}],
-        "ports": [8080],
-        "protocol": "HTTP",
-        "http": {"methods": ["POST"], "paths": ["/v1/tasks"]},
-    }
     return identity_manifest(
         NAMESPACE,
         name,
         className=CLASS,
-        inbound={"enforcement": "Enforce", "rules": [rule]},
-        rbac={"clusterRoles": ["ticket-reader"]},
+        inbound={"enforcement": "Enforce", "rules": [_rule("tasks", "/v1/tasks")]},
+        rbac={"clusterRoles": [ROLE]},
         vault={"policies": ["own-secrets"]},
     )
 
 
+def other_spec(turn: int) -> dict[str, Any]:
+    """A merge patch after which an agent takes calls at another path, and its tokens live for
+    another while: what the mesh and Vault have of it changes."""
+    rules = [_rule("tasks", f"/v{turn + 2}/tasks")]
+    asked = {"inbound": {"rules": rules}, "vault": {"tokenTTLSeconds": 1000 + turn}}
+    return {"spec": asked}
+
+
+def with_baseline() -> dict[str, Any]:
+    """A merge patch after which every agent of the class is open to a scraper."""
+    return {"spec": {"inbound": {"rules": [_rule("metrics", "/metrics")]}}}
+
+
+def with_roles(*roles: str) -> dict[str, Any]:
+    """A merge patch after which the class lists these ClusterRoles."""
+    return {"spec": {"rbac": {"clusterRoles": list(roles)}}}
+
+
+def _rule(name: str, path: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "from": [{"kind": "ServiceAccount", "namespace": NAMESPACE, "name": CALLER}],
+        "ports": [8080],
+        "protocol": "HTTP",
+        "http": {"methods": ["POST"], "paths": [path]},
+    }
+
+
 def _ticket_reader() -> dict[str, Any]:
     rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
-    return {"metadata": {"name": "ticket-reader"}, "rules": rules}
+    return {"metadata": {"name": ROLE}, "rules": rules}
