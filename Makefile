@@ -11,7 +11,7 @@ export CLUSTER
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test unit browser cluster mesh provider check lint types arch fmt bench mutants generate check-diff clean
+.PHONY: help setup demo test unit browser cluster mesh sample faults provider check lint types arch fmt bench mutants generate check-diff clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,16 @@ cluster: provider setup ## The operator as a process against the real control pl
 
 mesh: setup ## Calls over mTLS through the operator's policies, istiod and Envoy
 	$(VENV)/python -m pytest tests/mesh -n $(WORKERS) --dist loadfile
+
+sample: setup ## A sample of the fault campaigns, in a few minutes
+	$(VENV)/python -m pytest tests/faults -n $(WORKERS) --dist loadfile
+
+# Each part prints its counts, and every plan that failed by the name that --only takes.
+faults: setup ## All fault campaigns; takes about two hours on 2 cores
+	@PYTHONPATH=tests $(VENV)/python -m faults crash --clusters $(WORKERS)
+	@PYTHONPATH=tests $(VENV)/python -m faults.unseen
+	@PYTHONPATH=tests $(VENV)/python -m faults.fields
+	@PYTHONPATH=tests $(VENV)/python -m faults.soak
 
 # Before anything is made: a build of ten minutes should not end in this.
 provider:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 from testbed.cache import Report
 from testbed.control_plane import ControlPlane
@@ -40,7 +41,7 @@ class Bed(Lifecycle):
         binaries: Binaries | None = None,
         istio: bool = True,
         chart: Path = CHART,
-        values: Mapping[str, Json] | None = None,
+        values: Mapping[str, Any] | None = None,
         provider: Callable[[Path, Binaries], ControlPlane] = ControlPlane,
     ) -> None:
         self.directory = directory

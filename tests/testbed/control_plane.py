@@ -59,7 +59,7 @@ class ControlPlane(Lifecycle):
         self._etcd: Child | None = None
         self._api_server: Child | None = None
         self._controllers: Child | None = None
-        self._port = self._etcd_port = 0
+        self._port = self._etcd_port = self._peer_port = 0
 
     def start(self) -> None:
         """Returns once the API is ready and the controllers do their work."""
@@ -85,6 +85,12 @@ class ControlPlane(Lifecycle):
     def start_api_server(self) -> None:
         """The same API server again, on its port and with its data."""
         self._api_server = self._start_api_server(self._port)
+
+    def restart_etcd(self) -> None:
+        """Killed, and there again on its ports with its data."""
+        if self._etcd is not None:
+            self._etcd.kill()
+        self._etcd = self._start_etcd(self._etcd_port, self._peer_port)
 
     def kubectl(
         self, *args: str, stdin: str | None = None, check: bool = True, token: str | None = None
@@ -204,7 +210,7 @@ class ControlPlane(Lifecycle):
             f"--initial-cluster=default={peer}",
             "--unsafe-no-fsync",
         )
-        self._etcd_port = port
+        self._etcd_port, self._peer_port = port, peer_port
         return child.until_ready(lambda: Endpoint(client).ok("/health"))
 
     def _start_api_server(self, port: int) -> Child:

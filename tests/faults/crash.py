@@ -1,0 +1,268 @@
+"""Crash at every write, and whatever else can become of a request.
+
+First each workload is run without a fault, a few times, to learn what it asks for and how it ends;
+then once for each plan. Plans that kill nobody are played together, each on its own scene.
+"""
+
+import asyncio
+import json
+import statistics
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from faults.exchange import Call
+from faults.oracles import ORACLES, Course, End, Run, no_secret
+from faults.plans import Calls, Plan, plans_for, spread
+from faults.play import BYSTANDER_SECONDS, NotSettled, Player
+from faults.scene import Scene
+from faults.snapshot import differences
+from faults.theatre import SHIPPED, Theatre
+from faults.workloads import BY_NAME, WORKLOADS, Workload
+from testbed.waiting import wait_until
+
+REFERENCE_RUNS = 3
+AT_A_TIME = 16
+BATCH = 48
+AWAY_SECONDS = 60.0
+OFTEN = {**SHIPPED, "AGENT_IDENTITY_RESYNC_SECONDS": "2"}
+PERIODS = 2
+Report = Callable[[str], None]
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Results:
+    """failed: plan → what did not hold. unmet: plans whose fault never came."""
+
+    ran: Counter[tuple[str, str]] = field(default_factory=Counter)
+    failed: dict[str, list[str]] = field(default_factory=dict)
+    unmet: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    bystanders: list[float] = field(default_factory=list)
+
+    def fail(self, plan: str, lines: Iterable[str]) -> None:
+        told = list(lines)
+        if told:
+            self.failed.setdefault(plan, []).extend(told)
+
+    def to_json(self) -> str:
+        ran = [[*key, n] for key, n in self.ran.items()]
+        whole = {name: getattr(self, name) for name in ("failed", "unmet", "seconds", "bystanders")}
+        return json.dumps({"ran": ran, **whole})
+
+    def add(self, text: str) -> None:
+        """What another part of the campaign has found."""
+        other = json.loads(text)
+        self.ran.update({(a, b): n for a, b, n in other["ran"]})
+        self.failed |= other["failed"]
+        for name in ("unmet", "seconds", "bystanders"):
+            getattr(self, name).extend(other[name])
+
+
+class Campaign:
+    """On one theatre, one plan or batch after the other."""
+
+    def __init__(self, theatre: Theatre, report: Report) -> None:
+        self._theatre = theatre
+        self._report = report
+        self._played: list[tuple[Plan, Scene, Run]] = []
+        self._courses: dict[str, Course] = {}
+        self.results = Results()
+
+    async def learn(self, workload: Workload, runs: int = REFERENCE_RUNS) -> Calls:
+        """What a workload asks for and how it ends. Two runs that end in two ways are a failure."""
+        learnt = await asyncio.gather(*(self._without_fault(workload) for _ in range(runs)))
+        calls: Counter[Call] = Counter()
+        for _, asked in learnt:
+            calls |= asked
+        first = learnt[0][0]
+        for other, _ in learnt[1:]:
+            lines = [*_differ(first.old, other.old), *_differ(first.end, other.end)]
+            self.results.fail(f"{workload.name}: two runs without a fault", lines)
+        self._courses[workload.name] = first
+        return calls
+
+    async def _without_fault(self, workload: Workload) -> tuple[Course, Counter[Call]]:
+        player = self._player(workload)
+        run, _ = await player.play()
+        calls = player.calls(run)
+        whose = f"{workload.name}: without a fault"
+        self.results.fail(whose, _check(run, run.end))
+        await self._clear([player.scene], whose)
+        return Course(run.old, run.end), calls
+
+    def _player(self, workload: Workload) -> Player:
+        theatre = self._theatre
+        return Player(theatre.stage.scene(), workload, theatre.log, theatre.faults)
+
+    async def run(self, plans: Sequence[Plan]) -> None:
+        """Plans of workloads that have been learnt."""
+        together = [plan for plan in plans if not plan.kills]
+        for start in range(0, len(together), BATCH):
+            await in_turns(self._play, together[start : start + BATCH])
+            await self._rest()
+            self._report(f"{min(start + BATCH, len(together))} of {len(together)} without a crash")
+        crashes = [plan for plan in plans if plan.kills]
+        for number, plan in enumerate(crashes, 1):
+            await self._play(plan)
+            if number % BATCH == 0 or number == len(crashes):
+                await self._rest()
+                self._report(f"{number} of {len(crashes)} crashes")
+
+    async def _play(self, plan: Plan) -> None:
+        course = self._courses[plan.workload]
+        player = self._player(BY_NAME[plan.workload])
+        try:
+            run, left = await player.play(plan.faults, course)
+        except (NotSettled, TimeoutError, RuntimeError) as error:
+            self.results.fail(plan.id, [f"{type(error).__name__}: {error}"])
+            return
+        if left:
+            self.results.unmet.append(plan.id)
+        else:
+            self.results.ran[plan.workload, " + ".join(f.mode for f in plan.faults)] += 1
+        self.results.seconds.append(run.end.seconds)
+        self.results.bystanders.append(run.end.bystander_seconds)
+        failures = _check(run, course.end)
+        self.results.fail(plan.id, failures)
+        self._played.append((plan, player.scene, run))
+        if failures:
+            self._report(f"FAILED {plan.id}")
+            for line in failures:
+                self._report(f"    {line[:400]}")
+
+    async def _rest(self) -> None:
+        """What is done stays as it is, over a restart and some resyncs, and then goes without a
+        trace."""
+        if not self._played:
+            return
+        theatre = self._theatre
+        await theatre.stop()
+        restarted = len(theatre.log)
+        await theatre.use(OFTEN)
+        await asyncio.to_thread(self._wait_resyncs, len(self._played))
+        for plan, scene, run in self._played:
+            asked = theatre.log.of(scene.name, since=run.last)
+            # What there was to tell may have waited for its turn until the first one ended.
+            late = [
+                str(e.call)
+                for e in asked
+                if e.changes and not (e.call.tells and e.number < restarted)
+            ]
+            self.results.fail(plan.id, [f"at rest: {call}" for call in late])
+            later = differences(run.end.state, scene.state())
+            self.results.fail(plan.id, [f"at rest: {line}" for line in later])
+        played = self._played
+        self._played = []
+        log = await asyncio.to_thread(theatre.operator.log_file.read_text)
+        self.results.fail("secrets", no_secret(theatre.log.secrets, theatre.log.since(0), log))
+        await theatre.use(SHIPPED)
+        await self._clear([scene for _, scene, _ in played], played[0][0].workload)
+
+    def _wait_resyncs(self, identities: int) -> None:
+        operator = self._theatre.operator
+        wait_until(
+            lambda: _reconciles(operator.metrics()) >= PERIODS * identities,
+            timeout=120,
+            what="resyncs",
+        )
+
+    async def _clear(self, scenes: Sequence[Scene], whose: str) -> None:
+        """Everything is deleted; nothing may be left, in Vault and as a debt too."""
+        recorder = self._theatre.recorder
+        for scene in scenes:
+            await scene.delete_everything()
+        for scene in scenes:
+            gone = await recorder.until(scene.name, scene.is_empty, AWAY_SECONDS)
+            scene.token = ""
+            left = [] if gone else [f"left over: {n}" for n in scene.objects()]
+            left += [f"left over in Vault: {n}" for n in await self._vault_left(scene)]
+            self.results.fail(f"{whose}: {scene.name}, deleted", left)
+            recorder.forget(scene.name)
+
+    async def _vault_left(self, scene: Scene) -> list[str]:
+        deadline = time.monotonic() + AWAY_SECONDS
+        # Vault has no way to tell that something has gone.
+        while (left := await scene.vault_state()) and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+        return sorted(left)
+
+
+def _differ(one: End, other: End) -> list[str]:
+    return [*differences(one.state, other.state), *differences(one.vault, other.vault)]
+
+
+def _check(run: Run, reference: End) -> list[str]:
+    failures = [f"{n}: {line}" for n, oracle in ORACLES.items() for line in oracle(run, reference)]
+    if run.end.bystander_seconds > BYSTANDER_SECONDS:
+        failures.append(f"isolation: a bystander waited {run.end.bystander_seconds:.0f} s")
+    return failures
+
+
+def _reconciles(metrics: str) -> float:
+    lines = (x for x in metrics.splitlines() if x.startswith("agent_identity_reconciles_total{"))
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+async def in_turns(job: Callable[[T], Awaitable[object]], items: Iterable[T]) -> None:
+    """So many at a time."""
+    gate = asyncio.Semaphore(AT_A_TIME)
+
+    async def one(item: T) -> None:
+        async with gate:
+            await job(item)
+
+    await asyncio.gather(*map(one, items))
+
+
+async def whole_campaign(report: Report, chosen: Sequence[Workload], only: str = "") -> Results:
+    """Every plan of these workloads; only: those whose id has this in it."""
+    async with Theatre(report=report) as theatre:
+        campaign = Campaign(theatre, report)
+        for one in chosen:
+            began = time.monotonic()
+            try:
+                calls = await campaign.learn(one)
+            except NotSettled as error:
+                campaign.results.fail(f"{one.name}: without a fault", [str(error)])
+                continue
+            plans = [p for p in plans_for(one.name, calls) if only in p.id]
+            report(f"{one.name}: {sum(c.changes for c in calls)} writes, {len(plans)} plans")
+            await campaign.run(plans)
+            report(f"{one.name}: done in {time.monotonic() - began:.0f} s")
+        return campaign.results
+
+
+async def sample_campaign(report: Report, count: int, always: Collection[str] = ()) -> Results:
+    """Some plans of all workloads. always: the ids of those that are run in any case."""
+    async with Theatre(report=report) as theatre:
+        campaign = Campaign(theatre, report)
+        plans: list[Plan] = []
+
+        async def learn(workload: Workload) -> None:
+            plans.extend(plans_for(workload.name, await campaign.learn(workload, runs=1)))
+
+        await in_turns(learn, WORKLOADS)
+        kept = [plan for plan in plans if plan.id in always]
+        missing = set(always) - {plan.id for plan in kept}
+        campaign.results.fail("plans that are not there any more", sorted(missing))
+        others = [plan for plan in plans if plan.id not in always]
+        await campaign.run([*kept, *spread(others, count)])
+        return campaign.results
+
+
+def told(results: Results) -> list[str]:
+    """Counts, and every failure with the plan that it came of."""
+    total = sum(results.ran.values())
+    lines = [f"{total} plans run, {len(results.failed)} failed, {len(results.unmet)} never came"]
+    if results.seconds:
+        lines.append(f"until all was as without a fault: {_spread(results.seconds)}")
+        lines.append(f"until a bystander was Ready: {_spread(results.bystanders)}")
+    return lines + [f"{plan}\n    " + "\n    ".join(x) for plan, x in results.failed.items()]
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    return f"median {statistics.median(seconds):.1f} s, longest {max(seconds):.1f} s"

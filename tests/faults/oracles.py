@@ -1,0 +1,250 @@
+"""What must hold of one run: of its end, of its way there, and of what was said about it."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from faults.exchange import Exchange, renamed
+from faults.recorder import Body, Change, Name
+from faults.replay import Moment, callers_named, moments, rights, unguarded
+from faults.scene import is_everywhere
+from faults.snapshot import State, differences, snapshot, without_status
+
+CALLEES_SECONDS = 5.0
+LABEL = "agentidentity.dev/identity"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """state, vault: what there is when all is done. made: how often each object was made and
+    taken away. seconds: until then. rights: that somebody has."""
+
+    state: State
+    vault: State
+    made: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    bystander_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a workload goes without a fault: what there is when it acts, and what in the end."""
+
+    old: End
+    end: End
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All that was seen of one run. before, first: the last revision before the workload acted,
+    and the number of the first request after. last: the number of requests when all was done.
+    roles: in Vault when it acted."""
+
+    names: Mapping[str, str]
+    before: int
+    first: int
+    last: int
+    old: End
+    end: End
+    changes: tuple[Change, ...]
+    exchanges: tuple[Exchange, ...]
+    roles: Mapping[str, Body]
+
+
+Failures = Iterator[str]
+Oracle = Callable[[Run, End], Failures]
+
+
+def end_state(run: Run, reference: End) -> Failures:
+    """All that there is, also in Vault, is as it is without a fault."""
+    yield from differences(reference.state, run.end.state)
+    yield from (f"Vault: {line}" for line in differences(reference.vault, run.end.vault))
+
+
+def update_summary(run: Run, reference: End) -> Failures:
+    """Nothing is made or taken away more often than without a fault: above all no account, whose
+    agent would be cut off."""
+    for name in sorted(run.end.made.keys() | reference.made.keys()):
+        wanted, found = reference.made.get(name, 0), run.end.made.get(name, 0)
+        if found != wanted:
+            yield f"{name}: {found} times, without a fault {wanted} times"
+
+
+def no_right_but_the_old_and_the_new(run: Run, reference: End) -> Failures:
+    """After no write of the operator's somebody may do what neither the state before nor the
+    state after allows."""
+    seen = list(acted(run))
+    if not seen:
+        return
+    allowed = rights(seen[0]) | rights(seen[-1])
+    for before, after in pairwise(seen):
+        if after.ours:
+            for right in sorted(rights(after) - rights(before) - allowed):
+                yield f"{right}, for a moment; {_what(after)}"
+
+
+def guarded_first(run: Run, reference: End) -> Failures:
+    """No right before account, mTLS and policy stand, and none of these goes before the rights."""
+    told: set[str] = set()
+    for moment in acted(run):
+        if moment.ours:
+            for wrong in sorted(unguarded(moment) - told):
+                told.add(wrong)
+                yield f"{wrong}; {_what(moment)}"
+
+
+def callees_first(run: Run, reference: End) -> Failures:
+    """Who goes is out of the policies of those it calls before anything of its own goes."""
+    going: dict[Name, float] = {}
+    before: Moment | None = None
+    for moment in acted(run):
+        for name, body in moment.objects.items():
+            if name.kind == "AgentIdentity" and "deletionTimestamp" in body["metadata"]:
+                going.setdefault(name, moment.at)
+        if before is not None and moment.ours and (lost := _of_whom(moment)):
+            yield from _named_still(before, moment, lost, going)
+        before = moment
+
+
+def _of_whom(moment: Moment) -> Name | None:
+    """Whose right or account goes with this change."""
+    change = moment.change
+    if change is None or not change.gone:
+        return None
+    if change.name.kind not in {"ServiceAccount", "RoleBinding"}:
+        return None
+    label = (change.body["metadata"].get("labels") or {}).get(LABEL)
+    return Name("AgentIdentity", change.name.namespace, label) if label else None
+
+
+def _named_still(
+    before: Moment, moment: Moment, lost: Name, going: Mapping[Name, float]
+) -> Failures:
+    since = going.get(lost)
+    if since is None or moment.at - since > CALLEES_SECONDS:
+        return
+    own = f"AuthorizationPolicy/{lost.namespace}/agentidentity-{lost.name}"
+    for policy in callers_named(before, f"/ns/{lost.namespace}/sa/{lost.name}"):
+        if policy != own:
+            yield f"{policy} still lets {lost} in; {_what(moment)}"
+
+
+def honest(run: Run, reference: End) -> Failures:
+    """Ready for a generation only while all of it is there."""
+    states = [without_status(run.old.state), without_status(reference.state)]
+    was: dict[Name, bool] = {}
+    for moment in acted(run):
+        if moment.change is None or moment.change.name.kind != "AgentIdentity":
+            continue
+        name, ready = moment.change.name, _is_ready(moment.change.body)
+        if ready and not was.get(name) and moment.ours and not moment.change.gone:
+            yield from _not_so(run, moment, name, states)
+        was[name] = ready
+
+
+def _is_ready(body: Body) -> bool:
+    status = body.get("status") or {}
+    rows = {row["type"]: row["status"] for row in status.get("conditions") or ()}
+    up_to_date = status.get("observedGeneration") == body["metadata"]["generation"]
+    return rows.get("Ready") == "True" and up_to_date
+
+
+def _not_so(run: Run, moment: Moment, name: Name, states: Iterable[State]) -> Failures:
+    """What an identity owns as it is told Ready, beside what it owns where all is done."""
+    found = without_status(snapshot(_owned(moment.objects, name), run.names))
+    possible = [
+        {n: text for n, text in state.items() if _belongs(text, name, run.names)}
+        for state in states
+    ]
+    if not any(_same(found, wanted) for wanted in possible):
+        yield f"{name} was called Ready; {'; '.join(differences(possible[-1], found))}"
+
+
+def _owned(objects: Mapping[Name, Body], identity: Name) -> dict[Name, Body]:
+    """What belongs to an identity, the identity for the sake of its UID included."""
+    return {
+        n: b
+        for n, b in objects.items()
+        if n.namespace == identity.namespace
+        and (n == identity or (b["metadata"].get("labels") or {}).get(LABEL) == identity.name)
+    }
+
+
+def _belongs(text: str, identity: Name, names: Mapping[str, str]) -> bool:
+    body = json.loads(text)["metadata"]
+    here = body.get("namespace") == renamed(identity.namespace, names)
+    label = (body.get("labels") or {}).get(LABEL) == identity.name
+    own = body["name"] == identity.name and not body.get("ownerReferences")
+    return here and (label or own)
+
+
+def _same(found: State, wanted: State) -> bool:
+    """Spec and finalizers of the identity itself may be newer than what was last looked at."""
+
+    def bare(state: State) -> State:
+        return {n: s for n, s in state.items() if not n.startswith("AgentIdentity/")}
+
+    return bare(found) == bare(wanted)
+
+
+def no_secret(secrets: Iterable[str], exchanges: Iterable[Exchange], log: str) -> Failures:
+    """In nothing that is written to the API server, and in no line of the log."""
+    known = [s for s in secrets if s]
+    for exchange in exchanges:
+        if exchange.call.server == "kube" and exchange.changes:
+            text = exchange.body.decode(errors="replace")
+            if any(secret in text for secret in known):
+                yield f"a secret in {exchange.call}"
+    if any(secret in log for secret in known):
+        yield "a secret in the log"
+
+
+def acted(run: Run) -> Iterator[Moment]:
+    """The last moment before the workload acted, and all that followed."""
+    last: Moment | None = None
+    since = False
+    for moment in moments(run.changes, run.exchanges, run.roles):
+        if _later(moment, run) and not since:
+            since = True
+            if last is not None:
+                yield last
+        if since:
+            yield moment
+        last = moment
+
+
+def _later(moment: Moment, run: Run) -> bool:
+    if moment.change is None:
+        return moment.number >= run.first
+    return moment.change.revision > run.before
+
+
+def _what(moment: Moment) -> str:
+    if moment.change is None:
+        return "after a write to Vault"
+    done = "went" if moment.change.gone else "came" if moment.change.new else "changed"
+    return f"after {moment.change.name} {done}"
+
+
+def made(changes: Iterable[Change], names: Mapping[str, str], since: int) -> Counter[str]:
+    """How often each object was made and taken away."""
+    found: Counter[str] = Counter()
+    for change in changes:
+        if is_everywhere(change.name) or change.revision <= since:
+            continue
+        if change.new or change.gone:
+            word = "made" if change.new else "taken away"
+            found[f"{renamed(str(change.name), names)} {word}"] += 1
+    return found
+
+
+ORACLES: Mapping[str, Oracle] = {
+    "end state": end_state,
+    "update summary": update_summary,
+    "rights": no_right_but_the_old_and_the_new,
+    "guards first": guarded_first,
+    "callees first": callees_first,
+    "honest status": honest,
+}

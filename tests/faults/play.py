@@ -1,0 +1,197 @@
+"""Plays one workload on a scene, with or without faults, and keeps what was seen."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from faults.exchange import Call, Exchange
+from faults.modes import Mode
+from faults.oracles import Course, End, Run, made
+from faults.plans import Fault
+from faults.recorder import Body, Name
+from faults.request_log import RequestLog
+from faults.scene import AGENT, BYSTANDER, TOKEN, Scene
+from faults.snapshot import differences
+from faults.workloads import Workload, stranger
+
+SETTLE_SECONDS = 60.0
+RECOVERY_SECONDS = 45.0
+BYSTANDER_SECONDS = 20.0
+_QUIET_SECONDS = 0.5
+# Where it isn't known what is to come.
+_LONG_QUIET_SECONDS = 1.5
+_LOOK_SECONDS = 0.1
+
+
+class NotSettled(Exception):
+    """Something did not come to rest in time."""
+
+
+class Armed:
+    """The faults that wait for one scene, one after the other."""
+
+    def __init__(self, scene: Scene, faults: Sequence[Fault]) -> None:
+        self._scene = scene
+        self._left = list(faults)
+        self._met: Counter[str] = Counter()
+
+    @property
+    def left(self) -> int:
+        return len(self._left)
+
+    def meet(self, exchange: Exchange) -> Mode | None:
+        """What becomes of a request of this scene."""
+        if not self._left:
+            return None
+        fault = self._left[0]
+        if exchange.call.renamed(self._scene.names) != fault.call:
+            return None
+        self._met[str(fault)] += 1
+        if self._met[str(fault)] < fault.nth:
+            return None
+        self._left.pop(0)
+        return fault.is_
+
+
+class Faults:
+    """Asked by the proxies about every request."""
+
+    def __init__(self) -> None:
+        self._armed: dict[str, Armed] = {}
+
+    def arm(self, scene: Scene, faults: Sequence[Fault]) -> Armed:
+        armed = self._armed[scene.name] = Armed(scene, faults)
+        return armed
+
+    def disarm(self, scene: Scene) -> None:
+        self._armed.pop(scene.name, None)
+
+    def choose(self, exchange: Exchange) -> Mode | None:
+        armed = self._armed.get(exchange.scene)
+        return armed.meet(exchange) if armed else None
+
+
+class Player:
+    """One scene's workload, from an empty place to its end."""
+
+    def __init__(self, scene: Scene, workload: Workload, log: RequestLog, faults: Faults) -> None:
+        self.scene = scene
+        self.workload = workload
+        self._log = log
+        self._faults = faults
+        self._recorder = scene.stage.recorder
+
+    async def play(
+        self, faults: Sequence[Fault] = (), reference: Course | None = None
+    ) -> tuple[Run, int]:
+        """What was seen, and how many faults never came."""
+        await self.workload.before(self.scene)
+        await self._come_to_rest(reference.old if reference else None)
+        if reference and not await self._is(reference.old):
+            lines = differences(reference.old.state, self.scene.state())
+            raise NotSettled(f"before anything happened: {'; '.join(lines)}")
+        if await self._has_role():
+            await self.scene.log_in()
+        old = End(self.scene.state(), await self.scene.vault_state())
+        roles = await self._roles()
+        before, first = self._revision(), len(self._log)
+        armed = self._faults.arm(self.scene, faults)
+        began = time.monotonic()
+        seconds, bystander = await asyncio.gather(
+            self._act(began, reference.end if reference else None), self._bystander(began)
+        )
+        self._faults.disarm(self.scene)
+        end = await self._end(before, seconds, bystander)
+        exchanges = tuple(self._log.of(self.scene.name))
+        changes = tuple(self._recorder.changes(self.scene.name))
+        numbers = (before, first, len(self._log))
+        run = Run(self.scene.names, *numbers, old, end, changes, exchanges, roles)
+        return run, armed.left
+
+    def calls(self, run: Run) -> Counter[Call]:
+        """What was asked for since the workload acted."""
+        asked = (e.call for e in run.exchanges if e.number >= run.first and not e.call.tells)
+        return Counter(call.renamed(self.scene.names) for call in asked)
+
+    async def _act(self, began: float, reference: End | None) -> float:
+        await self.workload.act(self.scene)
+        await self._come_to_rest(reference)
+        return time.monotonic() - began
+
+    async def _come_to_rest(self, reference: End | None) -> None:
+        await (self._become(reference) if reference else self._settle())
+
+    async def _settle(self) -> None:
+        """Until all has been looked at, and the operator asks for nothing more."""
+        began = time.monotonic()
+        deadline = began + SETTLE_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            if not await self._recorder.until(self.scene.name, self._settled, left):
+                break
+            if self._idle_since(began) >= _LONG_QUIET_SECONDS:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+        raise NotSettled(f"{self.scene.name} after {SETTLE_SECONDS:g} s: {self.scene.state()}")
+
+    def _settled(self) -> bool:
+        return self.scene.settled()
+
+    def _idle_since(self, began: float) -> float:
+        changed = self._recorder.changes(self.scene.name)
+        asked = self._log.last_at(self.scene.name)
+        return time.monotonic() - max(began, asked, changed[-1].at if changed else 0.0)
+
+    async def _become(self, reference: End) -> None:
+        """Until all is, and stays, as it is without a fault, or time is over: then the oracles
+        tell."""
+        began = time.monotonic()
+        deadline = began + RECOVERY_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            await self._recorder.until(self.scene.name, lambda: self._looks(reference), left)
+            if self._idle_since(began) >= _QUIET_SECONDS and await self._is(reference):
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _looks(self, reference: End) -> bool:
+        return self._settled() and self.scene.state() == reference.state
+
+    async def _is(self, reference: End) -> bool:
+        if not self._looks(reference):
+            return False
+        found = await self.scene.vault_state()
+        # Nobody has logged in before the workload acts.
+        return found == {
+            n: text for n, text in reference.vault.items() if self.scene.token or n != TOKEN
+        }
+
+    async def _bystander(self, began: float) -> float:
+        if not self.workload.bystander:
+            return 0.0
+        await stranger(self.scene)
+        name = self.scene.of_identity(BYSTANDER, namespace=self.scene.elsewhere)
+        await self._recorder.until(self.scene.name, lambda: self._is_ready(name), SETTLE_SECONDS)
+        return time.monotonic() - began
+
+    def _is_ready(self, name: Name) -> bool:
+        status = (self.scene.body(name) or {}).get("status") or {}
+        rows = {row["type"]: row["status"] for row in status.get("conditions") or ()}
+        return rows.get("Ready") == "True"
+
+    async def _end(self, before: int, seconds: float, bystander: float) -> End:
+        changes = self._recorder.changes(self.scene.name)
+        counts = made(changes, self.scene.names, before)
+        vault = await self.scene.vault_state()
+        return End(self.scene.state(), vault, counts, seconds, bystander)
+
+    async def _has_role(self) -> bool:
+        role = f"role test_{self.scene.home}_{AGENT}"
+        return role in await self.scene.vault_roles()
+
+    async def _roles(self) -> dict[str, Body]:
+        found = await self.scene.vault_roles()
+        return {name.removeprefix("role "): body for name, body in found.items()}
+
+    def _revision(self) -> int:
+        changes = self._recorder.changes(self.scene.name)
+        return changes[-1].revision if changes else 0

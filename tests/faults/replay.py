@@ -1,0 +1,177 @@
+"""Who may do what after each single write, in the order in which the writes took effect.
+
+An end state can be right although a right stood open for a moment on the way; here each prefix of
+the history counts.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from faults.exchange import Exchange
+from faults.recorder import Body, Change, Name
+from faults.scene import path_of
+
+Objects = Mapping[Name, Body]
+Roles = Mapping[str, Body]
+"""Vault roles by name, as they were written."""
+_ROLE = "/role/"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """change: what led to it; None where that was a write to Vault, which has a number instead.
+    ours: made by the operator."""
+
+    at: float
+    change: Change | None
+    number: int
+    ours: bool
+    objects: Objects
+    roles: Roles
+
+
+def moments(
+    changes: Iterable[Change], exchanges: Iterable[Exchange], roles: Roles
+) -> Iterator[Moment]:
+    """Of all changes of a scene, from the first one on. roles: at the beginning."""
+    known = list(exchanges)
+    revisions, deleted = _written(known), _deleted(known)
+    vault = _vault_writes(known)
+    objects: dict[Name, Body] = {}
+    current = dict(roles)
+    for change in changes:
+        while vault and vault[0][0] < change.revision:
+            yield _after_vault(vault.pop(0)[1], objects, current)
+        if change.gone:
+            objects.pop(change.name, None)
+        else:
+            objects[change.name] = change.body
+        ours = change.revision in revisions or (change.gone and path_of(change.name) in deleted)
+        yield Moment(change.at, change, 0, ours, dict(objects), dict(current))
+    for _, exchange in vault:
+        yield _after_vault(exchange, objects, current)
+
+
+def _after_vault(exchange: Exchange, objects: Objects, roles: dict[str, Body]) -> Moment:
+    role = exchange.call.path.partition(_ROLE)[2]
+    if exchange.call.method == "DELETE":
+        roles.pop(role, None)
+    else:
+        roles[role] = json.loads(exchange.body)
+    return Moment(exchange.at, None, exchange.number, True, dict(objects), dict(roles))
+
+
+def _written(exchanges: Iterable[Exchange]) -> set[int]:
+    """Revisions that the operator's writes led to."""
+    return {r for e in exchanges if e.changes and (r := _revision(e))}
+
+
+def _deleted(exchanges: Iterable[Exchange]) -> set[str]:
+    return {e.call.path for e in exchanges if e.call.method == "DELETE" and e.applied}
+
+
+def _revision(exchange: Exchange) -> int:
+    if exchange.call.server != "kube" or not exchange.applied:
+        return 0
+    metadata: dict[str, Any] = json.loads(exchange.answer).get("metadata") or {}
+    return int(metadata.get("resourceVersion") or 0)
+
+
+def _vault_writes(exchanges: Iterable[Exchange]) -> list[tuple[int, Exchange]]:
+    """Each with the last revision that was answered before it."""
+    seen, found = 0, []
+    for exchange in exchanges:
+        seen = max(seen, _revision(exchange))
+        if exchange.call.server == "vault" and exchange.changes and exchange.applied:
+            found += [(seen, exchange)] if _ROLE in exchange.call.path else []
+    return found
+
+
+def rights(moment: Moment) -> set[str]:
+    """Everything that somebody may do, in words; also that nothing keeps anybody out."""
+    found: set[str] = set()
+    for name, body in moment.objects.items():
+        if name.kind == "RoleBinding":
+            found |= _bound(name, body)
+        elif name.kind == "AuthorizationPolicy":
+            found |= _let_in(name, body)
+    for role, body in moment.roles.items():
+        found |= {f"vault role {role} gives {p}" for p in body.get("token_policies") or ()}
+    return found
+
+
+def _bound(name: Name, body: Body) -> set[str]:
+    role = body["roleRef"]["name"]
+    who = (f"{s.get('namespace', '')}/{s['name']}" for s in body.get("subjects") or ())
+    return {f"{one} is bound to {role} in {name.namespace}" for one in who}
+
+
+def _let_in(name: Name, body: Body) -> set[str]:
+    """Who may call, by each rule; each operation for itself, so that less of it is no more."""
+    spec = body["spec"]
+    if spec.get("action", "ALLOW") != "ALLOW":
+        return set()
+    to = f"{name.namespace}/{json.dumps(spec.get('selector') or spec.get('targetRefs'))}"
+    return {
+        f"{who} may call {to} with {what}"
+        for rule in spec.get("rules") or ()
+        for who in _sources(rule)
+        for what in _operations(rule)
+    }
+
+
+def _sources(rule: Body) -> list[str]:
+    sources = (s["source"].get("principals") or ["*"] for s in rule.get("from") or ())
+    return [p for some in sources for p in some] or ["everybody"]
+
+
+def _operations(rule: Body) -> list[str]:
+    found = []
+    for to in rule.get("to") or ():
+        operation = to["operation"]
+        ports = operation.get("ports") or ["any port"]
+        methods = operation.get("methods") or ["any method"]
+        paths = operation.get("paths") or ["any path"]
+        found += [f"{m} {p} at {n}" for n in ports for m in methods for p in paths]
+    return found or ["anything"]
+
+
+def unguarded(moment: Moment) -> set[str]:
+    """Accounts that have a right although nothing keeps strangers from their pods."""
+    found = set()
+    for identity in {n.namespace + "/" + n.name for n in _identities(moment)}:
+        namespace, _, name = identity.partition("/")
+        given = _has_rights(moment, namespace, name)
+        if given and not _stands(moment, namespace, name):
+            found.add(f"{identity} has {given} before its account, mTLS and policy stand")
+    return found
+
+
+def _identities(moment: Moment) -> list[Name]:
+    return [n for n in moment.objects if n.kind in {"ServiceAccount", "AgentIdentity"}]
+
+
+def _has_rights(moment: Moment, namespace: str, name: str) -> str:
+    bound = [r for r in rights(moment) if r.startswith(f"{namespace}/{name} is bound")]
+    roles = [r for r in moment.roles if r.endswith(f"_{namespace}_{name}")]
+    return ", ".join([*bound, *roles])
+
+
+def _stands(moment: Moment, namespace: str, name: str) -> bool:
+    account = Name("ServiceAccount", namespace, name)
+    policy = f"agentidentity-{name}"
+    mtls = moment.objects.get(Name("PeerAuthentication", namespace, policy)) or {"spec": {}}
+    strict = (mtls["spec"].get("mtls") or {}).get("mode") == "STRICT"
+    guarded = Name("AuthorizationPolicy", namespace, policy) in moment.objects
+    return strict and guarded and account in moment.objects
+
+
+def callers_named(moment: Moment, principal_end: str) -> list[str]:
+    """Policies that let in whoever this is."""
+    return sorted(
+        str(name)
+        for name, body in moment.objects.items()
+        if name.kind == "AuthorizationPolicy" and f'{principal_end}"' in json.dumps(body["spec"])
+    )

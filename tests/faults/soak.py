@@ -1,0 +1,277 @@
+"""`python -m faults.soak`: a fleet that changes all the time, a tenant whose identities are broken,
+and faults at random; and somebody who has to do with none of it.
+
+Asked: does memory grow, does anybody wait ever longer, and does the one tenant feel the other.
+"""
+
+import argparse
+import asyncio
+import functools
+import itertools
+import random
+import re
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.usage import cpu_seconds, rss_mib
+from faults.exchange import Exchange
+from faults.modes import LOSSES, MODES, REFUSALS, Mode
+from faults.recorder import Body
+from faults.scene import OTHER_READER, READER, Scene
+from faults.theatre import Theatre
+from faults.watches import CloseWatch, Passing
+
+AT_A_TIME = 16
+GIVE_UP_SECONDS = 900.0
+SAMPLE_SECONDS = 5.0
+# Of a hundred requests, and of a thousand events.
+FAULTS, CLOSED = 1, 1
+VAULT = {"vault": {"policies": ["own-secrets"]}}
+_QUEUE_AGE = re.compile(r"^agent_identity_queue_age_seconds (.+)$", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class Felt:
+    """seconds: of each change of the bystander, until it was Ready. memory: (seconds, MiB).
+    oldest: seconds that the first in the queue had waited, at each look."""
+
+    seconds: list[float] = field(default_factory=list)
+    memory: list[tuple[float, float]] = field(default_factory=list)
+    oldest: list[float] = field(default_factory=list)
+    busy: float = 0.0
+
+
+class Weather:
+    """Faults at random, but for one scene."""
+
+    def __init__(self, spared: Scene, broken: Scene) -> None:
+        self._spared, self._broken = spared.name, broken.name
+        self._chance = random.Random(0)
+        self._modes = [*REFUSALS, *LOSSES]
+        self.met = 0
+
+    def choose(self, exchange: Exchange) -> Mode | None:
+        if exchange.scene == self._broken and exchange.call.server == "vault":
+            return MODES["status-403"]
+        if exchange.scene in {"", self._spared} or self._chance.random() >= FAULTS / 100:
+            return None
+        self.met += 1
+        return MODES[self._chance.choice(self._modes)]
+
+
+class Gusts(Passing):
+    """A watch now and then ends."""
+
+    def __init__(self) -> None:
+        self._chance = random.Random(1)
+
+    async def shown(self, path: str, line: bytes) -> list[bytes]:
+        if self._chance.random() < CLOSED / 1000:
+            raise CloseWatch(line, rudely=True)
+        return [line]
+
+
+class Fleet:
+    """Many identities in one namespace."""
+
+    def __init__(self, scene: Scene, count: int) -> None:
+        self.scene = scene
+        self.names = [f"agent-{number:04d}" for number in range(count)]
+
+    async def create(self) -> None:
+        await self.scene.namespace(self.scene.home)
+        await self.scene.agent_class(rbac={"clusterRoles": [READER, OTHER_READER]})
+        left = iter(self.names)
+
+        async def work() -> None:
+            for name in left:
+                await self.scene.identity(name, **_spec([READER]))
+
+        await asyncio.gather(*(work() for _ in range(AT_A_TIME)))
+
+    async def until_ready(self) -> None:
+        recorder = self.scene.stage.recorder
+        for name in self.names:
+            ready = functools.partial(self.is_ready, name)
+            if not await recorder.until(self.scene.name, ready, GIVE_UP_SECONDS):
+                raise TimeoutError(f"{name} of {self.scene.name} isn't Ready")
+
+    def is_ready(self, name: str) -> bool:
+        body = self.scene.body(self.scene.of_identity(name))
+        status = (body or {}).get("status") or {}
+        rows = {row["type"]: row["status"] for row in status.get("conditions") or ()}
+        generation = (body or {"metadata": {}})["metadata"].get("generation")
+        return status.get("observedGeneration") == generation and rows.get("Ready") == "True"
+
+    async def change(self, name: str, roles: Sequence[str]) -> None:
+        await self.scene.patch(self.scene.of_identity(name), {"spec": _spec(roles)})
+
+    async def replace(self, name: str) -> None:
+        """Gone, and made anew under its name."""
+        of = self.scene.of_identity(name)
+        await self.scene.delete(of)
+        recorder = self.scene.stage.recorder
+        await recorder.until(self.scene.name, lambda: self.scene.body(of) is None, GIVE_UP_SECONDS)
+        await self.scene.identity(name, **_spec([READER]))
+
+
+def _spec(roles: Sequence[str]) -> Body:
+    return {"rbac": {"clusterRoles": list(roles)}, **VAULT}
+
+
+class Soak:
+    """One theatre with three fleets: one that changes, one that is broken, one that watches."""
+
+    def __init__(self, theatre: Theatre, healthy: int, broken: int) -> None:
+        self._theatre = theatre
+        self.fleet = Fleet(theatre.stage.scene(), healthy)
+        self.broken = Fleet(theatre.stage.scene(), broken)
+        self.bystander = Fleet(theatre.stage.scene(), 20)
+        self._weather = Weather(self.bystander.scene, self.broken.scene)
+
+    async def feel(self, seconds: float, rate: float) -> Felt:
+        """What the bystander and the process feel for so long, while so many identities change a
+        second."""
+        felt, began = Felt(), time.monotonic()
+        before = cpu_seconds(self._theatre.operator.pid)
+        async with _for_a_while(self._churn(rate), self._look(felt, began)):
+            roles = itertools.cycle([[READER], [READER, OTHER_READER]])
+            names = itertools.cycle(self.bystander.names)
+            while time.monotonic() - began < seconds:
+                felt.seconds.append(await self._one_change(next(names), next(roles)))
+        spent = cpu_seconds(self._theatre.operator.pid) - before
+        felt.busy = spent / (time.monotonic() - began)
+        return felt
+
+    async def _one_change(self, name: str, roles: Sequence[str]) -> float:
+        began = time.monotonic()
+        await self.bystander.change(name, roles)
+        recorder, scene = self._theatre.recorder, self.bystander.scene.name
+        await recorder.until(scene, lambda: self.bystander.is_ready(name), GIVE_UP_SECONDS)
+        took = time.monotonic() - began
+        # A tenant that changes one thing after the other would be a load of its own.
+        await asyncio.sleep(max(0.0, 0.5 - took))
+        return took
+
+    async def _churn(self, rate: float) -> None:
+        chance = random.Random(2)
+        async with asyncio.TaskGroup() as tasks:
+            while rate:
+                name = chance.choice(self.fleet.names)
+                roles = chance.choice([[READER], [READER, OTHER_READER], [OTHER_READER]])
+                replaced = chance.random() < 0.2
+                job = self.fleet.replace(name) if replaced else self.fleet.change(name, roles)
+                tasks.create_task(_forgiven(job))
+                await asyncio.sleep(1 / rate)
+
+    async def _look(self, felt: Felt, began: float) -> None:
+        operator = self._theatre.operator
+        while True:
+            felt.memory.append((time.monotonic() - began, rss_mib(operator.pid)))
+            page = await asyncio.to_thread(operator.metrics)
+            felt.oldest += [float(value) for value in _QUEUE_AGE.findall(page)]
+            for fleet in (self.fleet, self.broken, self.bystander):
+                self._theatre.recorder.forget(fleet.scene.name)
+            self._theatre.log.forget()
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    def storm(self) -> None:
+        """From now on."""
+        for proxy in (self._theatre.kube, self._theatre.vault):
+            proxy.choose = self._weather.choose
+        self._theatre.kube.watches = Gusts()
+
+    def calm(self) -> None:
+        """Faults end; what is broken stays so."""
+        self._theatre.kube.choose = lambda exchange: None
+        self._theatre.kube.watches = Passing()
+
+    @property
+    def faults(self) -> int:
+        return self._weather.met
+
+
+async def _forgiven(job: Coroutine[Any, Any, None]) -> None:
+    """Two changes of one identity may meet."""
+    try:
+        await job
+    except RuntimeError:
+        return
+
+
+@asynccontextmanager
+async def _for_a_while(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _p(seconds: Sequence[float], part: float) -> float:
+    ordered = sorted(seconds)
+    return ordered[min(len(ordered) - 1, round(len(ordered) * part))]
+
+
+def _row(name: str, felt: Felt) -> str:
+    quarter = max(1, len(felt.memory) // 4)
+    first = statistics.median(mib for _, mib in felt.memory[:quarter])
+    last = statistics.median(mib for _, mib in felt.memory[-quarter:])
+    return (
+        f"| {name} | {len(felt.seconds)} | {_p(felt.seconds, 0.5):.2f} s | "
+        f"{_p(felt.seconds, 0.99):.2f} s | {max(felt.oldest):.1f} s | {first:.0f} MiB | "
+        f"{last:.0f} MiB | {felt.busy:.0%} |"
+    )
+
+
+HEAD = (
+    "| | changes | Ready, p50 | Ready, p99 | longest in the queue | memory, first quarter | "
+    "last quarter | CPU |\n| --- | --: | --: | --: | --: | --: | --: | --: |"
+)
+
+
+def _say(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+
+
+async def run(healthy: int, broken: int, minutes: float, rate: float) -> str:
+    """The table."""
+    async with Theatre(report=_say) as theatre:
+        soak = Soak(theatre, healthy, broken)
+        rows = []
+        for fleet in (soak.bystander, soak.fleet):
+            await fleet.create()
+            await fleet.until_ready()
+        _say(f"{healthy} identities are Ready")
+        rows.append(_row("at rest", await soak.feel(60, 0)))
+        rows.append(_row(f"{rate:g} changes a second", await soak.feel(60, rate)))
+        soak.storm()
+        await soak.broken.create()
+        _say(f"{broken} broken ones are there; {minutes:g} minutes of changes and faults")
+        rows.append(_row(f"and {broken} broken, and faults", await soak.feel(minutes * 60, rate)))
+        soak.calm()
+        began = time.monotonic()
+        await soak.fleet.until_ready()
+        _say(f"all healthy ones are Ready {time.monotonic() - began:.1f} s after the last fault")
+        return "\n".join([HEAD, *rows, f"\n{soak.faults} faults"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="faults.soak", description=__doc__)
+    parser.add_argument("--healthy", type=int, default=2000)
+    parser.add_argument("--broken", type=int, default=3000)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--rate", type=float, default=5, help="changes a second")
+    asked = parser.parse_args()
+    print(asyncio.run(run(asked.healthy, asked.broken, asked.minutes, asked.rate)))
+
+
+if __name__ == "__main__":
+    main()

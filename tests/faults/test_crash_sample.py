@@ -1,0 +1,26 @@
+"""Some of the crash campaign, and each plan that has ever found something; `make faults` runs all
+of it."""
+
+import asyncio
+
+import pytest
+
+from faults.crash import sample_campaign, told
+
+COUNT = 90
+# What was found is in `tests/README.md`.
+_AGENT = "/apis/agentidentity.dev/v1alpha1/namespaces/SCENE/agentidentities/agent"
+_BINDINGS = "/apis/rbac.authorization.k8s.io/v1/namespaces/SCENE/rolebindings"
+FOUND = (
+    f"create: kube PATCH {_AGENT}/status#2!status-409",
+    f"narrow: kube DELETE {_BINDINGS}/agentidentity:agent:ticket-reader#1!status-403",
+)
+
+
+@pytest.mark.timeout(600)
+def test_some_plans_of_every_workload() -> None:
+    results = asyncio.run(sample_campaign(print, COUNT, FOUND))
+    lines = told(results)
+    print("\n".join(lines))
+    assert not results.failed, "\n".join(lines)
+    assert sum(results.ran.values()) > COUNT

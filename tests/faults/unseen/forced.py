@@ -1,0 +1,75 @@
+"""While the operator is away, somebody takes its finalizers off and deletes: what is left outside
+goes when it comes back."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from faults.recorder import Name
+from faults.scene import AGENT, Scene
+from faults.unseen.ground import Ground
+from faults.unseen.trial import Trial
+
+_GONE_SECONDS = 30.0
+Force = Callable[[Scene], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """as_: the workload that ends as this does."""
+
+    as_: str
+    force: Force
+
+
+async def _forced_off(scene: Scene, name: Name) -> None:
+    await scene.patch(name, {"metadata": {"finalizers": None}})
+    await scene.delete(name)
+    recorder = scene.stage.recorder
+    await recorder.until(scene.name, lambda: scene.body(name) is None, _GONE_SECONDS)
+
+
+async def _identity(scene: Scene) -> None:
+    await _forced_off(scene, scene.of_identity(AGENT))
+
+
+async def _identity_and_account(scene: Scene) -> None:
+    await _forced_off(scene, scene.of_identity(AGENT))
+    await _forced_off(scene, Name("ServiceAccount", scene.home, AGENT))
+
+
+async def _grant(scene: Scene) -> None:
+    await _forced_off(scene, scene.of_grant)
+
+
+STORIES: Mapping[str, Story] = MappingProxyType(
+    {
+        "unobserved/U4/identity": Story("delete", _identity),
+        "unobserved/U4/identity-and-account": Story("delete", _identity_and_account),
+        "unobserved/U4/grant": Story("grant-closed", _grant),
+    }
+)
+IDS = tuple(STORIES)
+# By force things go in another order than the operator's.
+_ORDER = frozenset({"callees first", "guards first"})
+
+
+async def run(ground: Ground, chosen: Sequence[str]) -> None:
+    ends = await ground.ends(STORIES[case].as_ for case in chosen)
+    trials = [ground.trial(STORIES[case].as_, case) for case in chosen]
+    await ground.all(trials, "set_up")
+    async with ground.kubelet.away():
+        await asyncio.to_thread(ground.theatre.operator.kill)
+        await asyncio.gather(*(_force(one) for one in trials))
+        await ground.theatre.start()
+    standing = [one for one in trials if not one.lost]
+    await asyncio.gather(*(one.become(ends[one.workload.name]) for one in standing))
+    for one in standing:
+        await ground.judge(one, ends[one.workload.name], without=_ORDER)
+    await ground.clear()
+
+
+async def _force(one: Trial) -> None:
+    await one.mark()
+    await STORIES[one.case].force(one.scene)

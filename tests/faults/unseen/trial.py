@@ -1,0 +1,131 @@
+"""One workload, step by step, so that a fault can be put between any two."""
+
+import time
+
+from faults.oracles import ORACLES, End, Run
+from faults.play import Player
+from faults.recorder import OWN_KINDS, Body
+from faults.scene import AGENT, Scene, is_settled
+from faults.theatre import Theatre
+from faults.workloads import BY_NAME, Workload
+
+_GONE_SECONDS = 60.0
+
+
+async def _nothing(scene: Scene) -> None:
+    """All stays as it is."""
+
+
+async def _again_with_secrets(scene: Scene) -> None:
+    """Deleted, waited for, and made anew with some of the secrets that it had."""
+    gone = scene.of_identity(AGENT)
+    await scene.delete(gone)
+    await scene.stage.recorder.until(scene.name, lambda: scene.body(gone) is None, _GONE_SECONDS)
+    await scene.identity(AGENT, vault={"policies": ["own-secrets"]})
+
+
+_EVERYBODY = BY_NAME["narrow"].before
+MORE = {
+    "settled": Workload("settled", "nothing happens", _EVERYBODY, _nothing),
+    "again": Workload("again", "made anew with less in Vault", _EVERYBODY, _again_with_secrets),
+}
+
+
+class Trial(Player):
+    """case: its id. lost: a step could not be taken. seconds: from the mark until all was
+    as wanted."""
+
+    def __init__(self, theatre: Theatre, workload: Workload, case: str) -> None:
+        super().__init__(theatre.stage.scene(), workload, theatre.log, theatre.faults)
+        self.case = case
+        self.old = End({}, {})
+        self.lost = False
+        self.seconds = 0.0
+        self._before = self._first = 0
+        self._began = 0.0
+        self._roles_before: dict[str, Body] = {}
+
+    async def set_up(self) -> None:
+        """All is brought about, without a fault."""
+        await self.workload.before(self.scene)
+        await self.settle()
+        await self.log_in_if_it_can()
+        await self.mark()
+
+    async def log_in_if_it_can(self) -> None:
+        """The agent has a token from here on."""
+        if await self._has_role():
+            await self.scene.log_in()
+
+    async def mark(self) -> None:
+        """What is done from here on counts."""
+        self.old = End(self.scene.state(), await self.scene.vault_state())
+        self._roles_before = await self._roles()
+        self._before, self._first = self._revision(), len(self._log)
+        self._began = time.monotonic()
+
+    async def act(self) -> None:
+        await self.workload.act(self.scene)
+
+    async def settle(self) -> None:
+        await self._settle()
+
+    async def become(self, wanted: End) -> None:
+        """Until all is as wanted, or time is over."""
+        await self._become(wanted)
+        self.seconds = time.monotonic() - self._began
+
+    def _settled(self) -> bool:
+        """Who waits for a class that is gone has come to rest too."""
+        own = (b for n, b in self.scene.objects().items() if n.kind in OWN_KINDS)
+        return all(_has_no_class(body) or is_settled(body) for body in own)
+
+    def trace(self) -> list[str]:
+        """What the operator asked for since the mark, in order."""
+        asked = self._log.of(self.scene.name, since=self._first)
+        return [f"{e.number} {e.call} {e.status}{' ' * bool(e.fault)}{e.fault}" for e in asked]
+
+    def revisions(self) -> list[int]:
+        """Of all that has happened to it so far."""
+        return [c.revision for c in self._recorder.changes(self.scene.name)]
+
+    async def end(self) -> Run:
+        """What was seen since the mark."""
+        end = await self._end(self._before, time.monotonic() - self._began, 0.0)
+        exchanges = tuple(self._log.of(self.scene.name))
+        changes = tuple(self._recorder.changes(self.scene.name))
+        return Run(
+            names=self.scene.names,
+            before=self._before,
+            first=self._first,
+            last=len(self._log),
+            old=self.old,
+            end=end,
+            changes=changes,
+            exchanges=exchanges,
+            roles=self._roles_before,
+        )
+
+
+def _has_no_class(body: Body) -> bool:
+    rows = {row["type"]: row for row in (body.get("status") or {}).get("conditions") or ()}
+    waits = rows.get("Ready", {}).get("reason") == "ClassNotFound"
+    return waits and "deletionTimestamp" not in body["metadata"]
+
+
+def trial(theatre: Theatre, workload: str, case: str = "") -> Trial:
+    return Trial(theatre, (BY_NAME | MORE)[workload], case or workload)
+
+
+def judged(
+    run: Run, wanted: End, *, without: frozenset[str] = frozenset(), workload: str = ""
+) -> list[str]:
+    """without: oracles that say nothing about this kind of fault."""
+    # There others take the guards away, and whoever puts them back does it one after the other.
+    without |= {"guards first"} if workload == "drift" else frozenset()
+    used = {name: oracle for name, oracle in ORACLES.items() if name not in without}
+    return [f"{name}: {line}" for name, oracle in used.items() for line in oracle(run, wanted)]
+
+
+def scenes_of(trials: list[Trial]) -> list[Scene]:
+    return [one.scene for one in trials]
