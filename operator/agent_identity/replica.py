@@ -12,6 +12,7 @@ import aiohttp
 import kopf
 
 from agent_identity.clients.kube import (
+    OURS,
     READ_SECONDS,
     Kube,
     authenticated_session,
@@ -35,7 +36,8 @@ from agent_identity.wiring import build_engine
 _API_CONNECTIONS = 48
 _KOPF_CONNECTIONS = 8
 _LEASE_CONNECTIONS = 2
-_WATCHERS = 2
+_WATCHERS = len(OURS)
+_LOOK_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 2.0
 _MOMENT = 0.3
 
@@ -43,7 +45,14 @@ _MOMENT = 0.3
 def _watchers_missing() -> bool:
     """kopf does not start a watcher anew that ended by cancellation: then nothing is seen."""
     names = [task.get_name() for task in asyncio.all_tasks()]
-    return sum(name.startswith("watcher for agentidentit") for name in names) < _WATCHERS
+    return sum(name.startswith("watcher for agent") for name in names) < _WATCHERS
+
+
+async def _until_one_is_missing() -> None:
+    """Once they are all there. kopf tells nobody that one has ended, and starts no other."""
+    for missing in (False, True):
+        while _watchers_missing() is not missing:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 class Replica:
@@ -202,9 +211,12 @@ class Replica:
         # It has just taken the signals, and would end everything at once.
         self._heed_signals()
         self._watching = True
-        # At its end it cancels every task that was not there before.
-        await kopf.run_tasks(tasks, ignored=before)
-        raise RuntimeError("kopf has ended by itself")
+        async with _cancelled_at_the_end(_until_one_is_missing()) as blind:
+            # At its end it cancels every task that was not there before.
+            run = kopf.run_tasks(tasks, ignored={*before, blind})
+            async with _cancelled_at_the_end(run) as running:
+                await _first_of(running, blind)
+        raise RuntimeError("kopf has ended by itself, or one of its watchers has")
 
     async def _end(self, engine: Engine, keeping: asyncio.Task[Any]) -> None:
         """Begin nothing, end what has begun, write nothing any more; then another may lead."""

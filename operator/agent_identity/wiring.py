@@ -35,7 +35,7 @@ def build_engine(
 ) -> Engine:
     """Everything wired together. outside: the session for backends other than the API server.
     patience: seconds until a call of theirs is given up."""
-    informers = Informers(kube, world)
+    informers = Informers(kube, world, settings.resync_seconds)
     world.mesh_installed = informers.mesh_installed
     rooms = _rooms(settings, world, informers, outside, patience)
     events = EventWriter(kube, instance=settings.instance)

@@ -114,7 +114,7 @@ MARKS = (
         3,
         "What is there when we make it stays as it is.",
         KUBE,
-        "            await self._look_again(ref)\n            raise _seen_late(ref) from error\n"
+        "            await self.look_again(ref)\n            raise _seen_late(ref) from error\n"
         "        self._wrote(ref.kind, body)",
         "            return await self._put(ref, resource.body)\n"
         "        self._wrote(ref.kind, body)",

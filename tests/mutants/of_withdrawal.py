@@ -65,12 +65,7 @@ WITHDRAWAL = (
         7,
         "What can't be taken away keeps nothing else from going.",
         EXECUTE,
-        "                await self._take_one(action, facts, outcome, owe)\n"
-        "            except Problem as problem:\n"
-        "                outcome.note(action.room, problem)\n",
-        "                await self._take_one(action, facts, outcome, owe)\n"
-        "            except Problem as problem:\n"
-        "                outcome.note(action.room, problem)\n"
+        "                guarded = guarded or action.stage is Stage.GRANT\n",
         "                return\n",
         (f"{GUARDS}::test_one_that_cannot_be_taken_away_keeps_no_other",),
     ),

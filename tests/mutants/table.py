@@ -7,6 +7,7 @@ from mutants.of_ends import ENDS
 from mutants.of_grants import GRANTS
 from mutants.of_lease import LEASE
 from mutants.of_marks import MARKS
+from mutants.of_old_views import OLD_VIEWS
 from mutants.of_order import ORDER
 from mutants.of_rest import REST_AND_HONESTY
 from mutants.of_servers import SERVERS
@@ -29,6 +30,7 @@ MUTANTS: tuple[Mutant, ...] = tuple(
             *SERVERS,
             *WALLS,
             *GRANTS,
+            *OLD_VIEWS,
         ),
         key=lambda mutant: (mutant.invariant, mutant.real),
     )

@@ -190,17 +190,27 @@ class Kube:
         """One object as it is now (a quorum read). Raises ApiError, `absent` without one."""
         return await self._send("GET", path)
 
-    async def list(self, path: str, *, selector: str = "") -> tuple[list[Json], str]:
-        """All objects, page by page, and the resourceVersion to watch from."""
-        items: list[Json] = []
+    async def pages(
+        self, path: str, *, selector: str = ""
+    ) -> AsyncIterator[tuple[list[Json], str]]:
+        """All objects, some at a time, and the resourceVersion to watch from, which is the same
+        for all of them (Kubernetes API concepts, "Retrieving large results sets in chunks")."""
         query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
         while True:
             page = await self._send("GET", path, query=query)
-            items += page["items"]
+            yield page["items"], page["metadata"]["resourceVersion"]
             more = page["metadata"].get("continue")
             if not more:
-                return items, page["metadata"]["resourceVersion"]
+                return
             query["continue"] = more
+
+    async def list(self, path: str, *, selector: str = "") -> tuple[list[Json], str]:
+        """All objects, and the resourceVersion to watch from."""
+        items: list[Json] = []
+        version = ""
+        async for page, version in self.pages(path, selector=selector):  # noqa: B007
+            items += page
+        return items, version
 
     async def create(self, path: str, body: Mapping[str, Any]) -> Json:
         """POST: never takes over what is there."""
@@ -237,7 +247,7 @@ class Kube:
                 await _raise_for(response)
                 while line := await response.content.readuntil():
                     yield _event(json.loads(line))
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
             detail = f"the watch of {path} broke: {what_failed(error)}"
             raise Failed(Reason.UNREACHABLE, detail) from error
 

@@ -205,6 +205,13 @@ def _nobody_else_bound_the_account(asked: Asked) -> Problem | None:
     )
 
 
+def in_the_way(facts: Facts) -> list[Observed]:
+    """Objects of others, or of an earlier identity, that have names of this one's."""
+    spec = facts.identity.spec
+    ceiling = facts.agent_class.spec if facts.agent_class else None
+    return _not_ours(Asked(facts, spec, ceiling)) if spec and ceiling else []
+
+
 def _not_ours(asked: Asked) -> list[Observed]:
     facts = asked.facts
     seen = (facts.observed.get(ref) for ref in owned_refs(facts.identity, asked.ceiling))

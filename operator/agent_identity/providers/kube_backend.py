@@ -65,7 +65,7 @@ class KubeBackend:
         except ApiError as error:
             if not error.conflict:
                 raise
-            await self._look_again(ref)
+            await self.look_again(ref)
             raise _seen_late(ref) from error
         self._wrote(ref.kind, body)
         _confirm(resource, body)
@@ -84,7 +84,7 @@ class KubeBackend:
             answer = await self._kube.delete(path, uid=seen.uid)
         except ApiError as error:
             if error.conflict:
-                await self._look_again(seen.ref)
+                await self.look_again(seen.ref)
             if not error.absent:
                 raise
             self._forget(seen.ref, seen.uid)
@@ -98,7 +98,7 @@ class KubeBackend:
     async def release(self, seen: Observed) -> bool:
         """Take every finalizer off, a binding's subjects too, and delete it if nobody has. True:
         it was seen to be gone."""
-        body = await self._look_again(seen.ref)
+        body = await self.look_again(seen.ref)
         if body is None or body["metadata"]["uid"] != seen.uid:
             return True
         body["metadata"].pop("finalizers", None)
@@ -106,7 +106,7 @@ class KubeBackend:
         await self._put_released(seen.ref, body)
         if not body["metadata"].get("deletionTimestamp"):
             return await self.delete(seen)
-        return await self._look_again(seen.ref) is None
+        return await self.look_again(seen.ref) is None
 
     async def _put_released(self, ref: Ref, body: dict[str, Any]) -> None:
         """A binding is emptied too. Without `bind` on its role any more, only its finalizers may
@@ -134,12 +134,13 @@ class KubeBackend:
         except ApiError as error:
             if not (error.conflict or error.absent):
                 raise
-            await self._look_again(ref)
+            await self.look_again(ref)
             raise _seen_late(ref) from error
         self._wrote(ref.kind, answer)
         return answer
 
-    async def _look_again(self, ref: Ref) -> dict[str, Any] | None:
+    async def look_again(self, ref: Ref) -> dict[str, Any] | None:
+        """An object as it is now, told to who keeps what was seen; None where there is none."""
         try:
             body = await self._kube.get(_path(ref))
         except ApiError as error:

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from agent_identity.api.conditions import Reason
@@ -66,28 +67,27 @@ _LABELS = {Subject.IDENTITY: "identity", Subject.CLASS: "class", Subject.GRANT: 
 
 
 class Informers:
-    """The engine's own watches, beside those of our kinds."""
+    """The engine's own watches, beside those of our kinds. relist: see Informer."""
 
-    def __init__(self, kube: Kube, world: World) -> None:
+    def __init__(self, kube: Kube, world: World, relist: float) -> None:
         self._world = world
-        self.namespaces: Informer[Namespace] = Informer(
-            kube, NAMESPACES, parse=parse_namespace, changed=world.namespace_changed
+        inform = partial(Informer, kube, relist=relist)
+        self.namespaces: Informer[Namespace] = inform(
+            NAMESPACES, parse=parse_namespace, changed=world.namespace_changed
         )
-        self.pods: Informer[Pod] = Informer(
-            kube, PODS, parse=parse_pod, changed=world.pod_changed, selector=IDENTITY_LABEL
+        self.pods: Informer[Pod] = inform(
+            PODS, parse=parse_pod, changed=world.pod_changed, selector=IDENTITY_LABEL
         )
-        self.services: Informer[SeenService] = Informer(
-            kube, SERVICES, parse=parse_service, changed=world.service_changed
+        self.services: Informer[SeenService] = inform(
+            SERVICES, parse=parse_service, changed=world.service_changed
         )
-        self.cluster_bindings: Informer[ClusterBinding] = Informer(
-            kube,
+        self.cluster_bindings: Informer[ClusterBinding] = inform(
             CLUSTER_ROLE_BINDINGS,
             parse=parse_cluster_binding,
             changed=world.bindings.cluster_binding_changed,
         )
         self.owned: dict[Kind, Informer[Observed]] = {
-            kind: Informer(
-                kube,
+            kind: inform(
                 api,
                 parse=_observer(kind),
                 changed=world.object_changed,

@@ -14,6 +14,7 @@ from agent_identity.providers.contract import Backend, Debt
 from agent_identity.providers.kube_backend import KubeBackend
 from agent_identity.telemetry import log
 
+_GUARDS = (Stage.MTLS, Stage.POLICY)
 Owe = Callable[[tuple[Debt, ...]], Awaitable[None]]
 
 
@@ -56,6 +57,10 @@ class Executor:
                 outcome.note(rooms[kind], sight.problem)
         return observed
 
+    async def look_again(self, ref: Ref) -> None:
+        """A read of one Kubernetes object, ahead of the watch."""
+        await self._kube.look_again(ref)
+
     async def take(
         self,
         actions: Iterable[Action],
@@ -63,22 +68,33 @@ class Executor:
         outcome: Outcome,
         owe: Owe | None = None,
     ) -> None:
-        """One after the other, top stage first. owe: what can't be waited for is recorded there
-        instead of being a problem."""
+        """One after the other, top stage first. While a right could not be taken away, what guards
+        it stays: mTLS, the policies, and the account's name, whose next bearer would have it. owe:
+        what can't be waited for is recorded there instead of being a problem."""
+        guarded = False
         for action in actions:
+            if guarded and action.stage in _GUARDS:
+                continue
             try:
-                await self._take_one(action, facts, outcome, owe)
+                await self._take_one(action, facts, outcome, owe, name_stays=guarded)
             except Problem as problem:
                 outcome.note(action.room, problem)
+                guarded = guarded or action.stage is Stage.GRANT
 
     async def _take_one(
-        self, action: Action, facts: Facts | None, outcome: Outcome, owe: Owe | None
+        self,
+        action: Action,
+        facts: Facts | None,
+        outcome: Outcome,
+        owe: Owe | None,
+        *,
+        name_stays: bool,
     ) -> None:
         seen = action.seen
         if seen is None:
             return
         if seen.ref.kind == Kind.SERVICE_ACCOUNT:
-            gone = await self._take_account(seen, facts, owe)
+            gone = await self._take_account(seen, facts, owe, name_stays=name_stays)
         elif action.verb is Verb.RELEASE:
             gone = await self._kube.release(seen)
         else:
@@ -99,12 +115,14 @@ class Executor:
             return True
         return gone or (backend is self._kube and await self._kube.release(seen))
 
-    async def _take_account(self, account: Observed, facts: Facts | None, owe: Owe | None) -> bool:
+    async def _take_account(
+        self, account: Observed, facts: Facts | None, owe: Owe | None, *, name_stays: bool
+    ) -> bool:
         """First nobody new can be the account, then what hangs on its UID goes, then it."""
         if not account.deleting and await self._kube.delete(account):
             return True
         await self._forget_account(account, facts, owe)
-        return await self._kube.release(account)
+        return not name_stays and await self._kube.release(account)
 
     async def forget(
         self,

@@ -1,12 +1,14 @@
 """List and watch of one kind, keeping of each object only what decides.
 
-A new list is compared with what was known, so that a deletion while the watch was broken is seen.
+A new list is compared with what was known, so that a deletion while the watch was broken is seen;
+and it is made now and then although nothing broke, since a watch may have lost an event.
 """
 
 import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from sys import intern
 from typing import Any, Generic, TypeVar
 
@@ -21,12 +23,14 @@ Changed = Callable[[T | None, T | None], None]
 _ABSENT_PAUSE = 5.0
 _FAILURES = 5
 _REOPEN_PAUSE = 0.1
+_RELIST_SECONDS = 600.0
 
 
 class Informer(Generic[T]):
     """changed(before, after): called for every difference, with None for what is not there.
 
-    optional: the API server may not serve the kind at all; installed: whether it does.
+    optional: the API server may not serve the kind at all; installed: whether it does. relist:
+    seconds after which a watch that works is followed by a new list.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class Informer(Generic[T]):
         changed: Changed[T],
         selector: str = "",
         optional: bool = False,
+        relist: float = _RELIST_SECONDS,
     ) -> None:
         self._kube = kube
         self._path = api.path()
@@ -45,6 +50,7 @@ class Informer(Generic[T]):
         self._changed = changed
         self._selector = selector
         self._optional = optional
+        self._relist = relist
         self._versions: dict[Key, int] = {}
         self.items: dict[Key, T] = {}
         self.installed = True
@@ -57,7 +63,7 @@ class Informer(Generic[T]):
         failures = 0
         while True:
             try:
-                await self._watch(await self._list())
+                await self._watch_for_a_while(await self._list())
                 failures = 0
             except ApiError as error:
                 if error.absent and self._optional:
@@ -80,11 +86,13 @@ class Informer(Generic[T]):
         await asyncio.sleep(max(error.retry_after or 0, random.uniform(limit / 2, limit)))
 
     async def _list(self) -> str:
-        bodies, version = await self._kube.list(self._path, selector=self._selector)
+        seen: set[Key] = set()
+        version = "0"
+        async for page, version in self._kube.pages(self._path, selector=self._selector):  # noqa: B007
+            seen.update(map(_key, page))
+            for body in page:
+                self.remember(body)
         self.installed = True
-        seen = {_key(body) for body in bodies}
-        for body in bodies:
-            self.remember(body)
         for key in [k for k in self.items if k not in seen and self._versions[k] <= int(version)]:
             self._drop(key)
         self._heard()
@@ -98,6 +106,12 @@ class Informer(Generic[T]):
             self._drop(key)
         self._heard()
         self.synced.set()
+
+    async def _watch_for_a_while(self, version: str) -> None:
+        with suppress(TimeoutError):
+            # Not all kinds in the same moment.
+            async with asyncio.timeout(self._relist * random.uniform(0.75, 1.0)):
+                await self._watch(version)
 
     async def _watch(self, version: str) -> None:
         while True:

@@ -29,7 +29,7 @@ class OwnWriter:
 
     async def set_finalizers(self, subject: Ours, finalizers: Sequence[str]) -> None:
         """Its answer is a fresh read too. Raises Busy where somebody changed the object since it
-        was seen, and ApiError where it is gone."""
+        was seen, which is seen then, and ApiError where it is gone."""
         metadata = {
             "uid": subject.meta.uid,
             "resourceVersion": subject.meta.resource_version,
@@ -38,9 +38,11 @@ class OwnWriter:
         try:
             body = await self._kube.patch(own_path(subject), {"metadata": metadata})
         except ApiError as error:
-            if error.conflict:
-                raise Failed(Reason.BUSY, "changed meanwhile", retry_after=_SOON) from error
-            raise
+            if not error.conflict:
+                raise
+            # The watch may be long in telling, and until then each try would end in the same way.
+            self._see[subject.meta.key.subject](await self._kube.get(own_path(subject)))
+            raise Failed(Reason.BUSY, "changed meanwhile", retry_after=_SOON) from error
         self._saw(subject, body)
 
     async def write_status(self, subject: Ours, status: Status) -> None:

@@ -11,7 +11,7 @@ from agent_identity.core.checks import Standing
 from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.facts import Facts
 from agent_identity.core.plan import Action, Verb
-from agent_identity.core.resource import CLEANUP_FINALIZER, Key
+from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Kind
 from agent_identity.core.status import Report, Status, identity_status
 from agent_identity.providers.contract import Provider
 from agent_identity.reconcile.callees_first import CalleesFirst
@@ -19,10 +19,12 @@ from agent_identity.reconcile.decide import Decision, decide, plan, rooms_by_kin
 from agent_identity.reconcile.execute import Executor, Outcome
 from agent_identity.reconcile.fresh import FreshReads
 from agent_identity.reconcile.own import OwnWriter, own_path, was_ready
+from agent_identity.reconcile.second_look import SecondLook
 from agent_identity.reconcile.world import World
 from agent_identity.telemetry import REPAIRED, log, now
 
 WAITING_SECONDS = 20.0
+_OTHERS_IN_THE_WAY = (Reason.FOREIGN_OBJECT, Reason.DELETING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Pipeline:
         self._tools = tools
         self._world = tools.world
         self._room_of = rooms_by_kind(tools.rooms)
+        self._second_look = SecondLook(tools.kube, tools.world, tools.executor)
         self._settled: dict[str, int] = {}
 
     async def reconcile(self, facts: Facts) -> Problem | None:
@@ -68,6 +71,8 @@ class Pipeline:
         changes = plan(decision, observed, self._tools.rooms, blind=outcome.problems)
         if changes.takes and not granted and self._tools.first.hold(facts.identity.key):
             raise Failed(Reason.BUSY, "those it calls shut it out first", retry_after=0.05)
+        if not await self._sees_rightly(facts, decision, changes.takes):
+            raise Failed(Reason.BUSY, "what was seen is not there any more", retry_after=0.05)
         await self._tools.executor.take(changes.takes, facts, outcome)
         await self._forget_gone_accounts(facts, outcome)
         if changes.gives or self._lacks_finalizer(facts, decision):
@@ -78,6 +83,16 @@ class Pipeline:
             missing = None if self._guards_unsaid(decision) else facts.lacking(decision.guards)
             await self._tools.executor.give(changes.gives, outcome, missing=missing)
         return facts, decision, outcome
+
+    async def _sees_rightly(
+        self, facts: Facts, decision: Decision, takes: Sequence[Action]
+    ) -> bool:
+        problem = decision.verdict.problem
+        if takes and problem and problem.reason in _OTHERS_IN_THE_WAY:
+            return await self._second_look.finds_in_the_way(facts)
+        if any(action.ref.kind is Kind.VAULT_ROLE for action in takes):
+            return await self._second_look.finds(facts.identity)
+        return True
 
     async def _forget_gone_accounts(self, facts: Facts, outcome: Outcome) -> None:
         key = facts.identity.key

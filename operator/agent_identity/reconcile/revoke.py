@@ -5,6 +5,7 @@ UID, and the policies last. Deletion always ends: what a backend does not let us
 is recorded as owed, and paid later.
 """
 
+import time
 from datetime import datetime
 
 from agent_identity.api.conditions import ConditionType, EventReason, Reason
@@ -14,13 +15,22 @@ from agent_identity.core.facts import Facts
 from agent_identity.core.identity import Identity
 from agent_identity.core.ownership import is_orphan
 from agent_identity.core.plan import plan_changes
-from agent_identity.core.resource import CLEANUP_FINALIZER, GRANTS, Key, Observed, Ref, Resource
+from agent_identity.core.resource import (
+    CLEANUP_FINALIZER,
+    GRANTS,
+    Key,
+    Kind,
+    Observed,
+    Ref,
+    Resource,
+)
 from agent_identity.core.status import Report, identity_status
 from agent_identity.providers.contract import Debt
 from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.decide import rooms_by_kind
 from agent_identity.reconcile.execute import Outcome, Owe
 from agent_identity.reconcile.pipeline import Pipeline, Tools
+from agent_identity.reconcile.second_look import SecondLook
 from agent_identity.telemetry import now
 
 _SOON = 0.2
@@ -36,6 +46,8 @@ class Revoker:
         self._pipeline = pipeline
         self._ledger = ledger
         self._deadline = deadline
+        self._second_look = SecondLook(tools.kube, tools.world, tools.executor)
+        self._known_since: dict[str, float] = {}
         self._room_of = rooms_by_kind(tools.rooms)
 
     async def revoke(self, facts: Facts) -> Problem | None:
@@ -43,7 +55,7 @@ class Revoker:
         identity = facts.identity
         if CLEANUP_FINALIZER not in identity.meta.finalizers:
             return None
-        late = _seconds_since(identity.meta.deleted) > self._deadline
+        late = self._is_late(identity)
         # However long ago it was deleted: nobody may have worked meanwhile.
         if self._tools.first.hold(identity.key):
             return Failed(Reason.BUSY, "those it calls shut it out first", retry_after=_SOON)
@@ -60,6 +72,12 @@ class Revoker:
         await self._let_go(identity)
         return None
 
+    def _is_late(self, identity: Identity) -> bool:
+        """By what the API server wrote, or since we know of it: a clock may be behind."""
+        known = self._known_since.setdefault(identity.meta.uid, time.monotonic())
+        waited = max(_seconds_since(identity.meta.deleted), time.monotonic() - known)
+        return waited > self._deadline
+
     async def _take_away(self, facts: Facts, *, late: bool, rights_only: bool) -> Outcome:
         """rights_only: account and policies stay until the callees no longer name it."""
         executor, outcome = self._tools.executor, Outcome()
@@ -69,6 +87,8 @@ class Revoker:
             await self._record_unseen(facts, outcome)
         stays = self._retired(facts.identity.key) if facts.pods else ()
         changes = plan_changes(stays, observed, self._room_of)
+        if any(a.ref.kind is Kind.VAULT_ROLE for a in changes.takes):
+            await self._look_twice(facts.identity)
         owe = self._owe(facts) if late else None
         rights = [a for a in changes.takes if a.ref.kind in GRANTS]
         await executor.take(rights if rights_only else changes.takes, facts, outcome, owe)
@@ -76,6 +96,10 @@ class Revoker:
             await self._forget_gone(facts.identity.key, facts, outcome, owe)
             await executor.give(changes.gives, outcome, missing=())
         return outcome
+
+    async def _look_twice(self, identity: Identity) -> None:
+        if not await self._second_look.finds(identity):
+            raise Failed(Reason.BUSY, "the identity is another one by now", retry_after=_SOON)
 
     async def _forget_gone(
         self, key: Key, facts: Facts | None, outcome: Outcome, owe: Owe | None
@@ -119,11 +143,11 @@ class Revoker:
 
     async def _let_go(self, identity: Identity) -> None:
         key = identity.key
-        rest = [f for f in identity.meta.finalizers if f != CLEANUP_FINALIZER]
+        known = self._tools.world.identities.get(key)
+        last = known if known and known.meta.uid == identity.meta.uid else identity
+        rest = [f for f in last.meta.finalizers if f != CLEANUP_FINALIZER]
         try:
-            known = self._tools.world.identities.get(key)
-            same = known is not None and known.meta.uid == identity.meta.uid
-            await self._tools.own.set_finalizers(known if known and same else identity, rest)
+            await self._tools.own.set_finalizers(last, rest)
         except ApiError as error:
             if not error.absent:
                 raise
@@ -131,6 +155,7 @@ class Revoker:
         if not rest:
             self._tools.world.lose_identity(key, identity.meta.uid)
             self._pipeline.forget(key, identity.meta.uid)
+            self._known_since.pop(identity.meta.uid, None)
 
     async def sweep(self, key: Key) -> Problem | None:
         """What is left of an identity that is not there: a policy kept for its pods, an account

@@ -1,12 +1,14 @@
 """How the API server says no, and what is known of it by that."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from test_requests_guards import Answer, Session
 
 from agent_identity.clients.kube import ApiError, Kube
+from agent_identity.core.errors import Failed
 
 USER = "system:serviceaccount:agent-identity-system:agent-identity-operator"
 GROUPS = ["system:serviceaccounts", f"system:serviceaccounts:{USER}", "system:authenticated"]
@@ -33,3 +35,28 @@ def test_a_right_that_may_not_be_given_is_told_apart_though_the_text_is_cut() ->
 @pytest.mark.parametrize(("status", "message"), [(403, NO_RIGHT), (400, NOT_HELD)])
 def test_another_refusal_is_none_of_a_right(status: int, message: str) -> None:
     assert not answered(status, message).escalates
+
+
+@pytest.mark.parametrize("line", [b'{"kind": "Event"}\n', b"[]\n", b"{half", b'"text"\n'])
+def test_what_is_no_event_breaks_the_watch_and_nothing_else(line: bytes) -> None:
+    class Stream:
+        status = 200
+        content: Any
+
+        async def __aenter__(self) -> Any:
+            self.content = self
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            return
+
+        async def readuntil(self) -> bytes:
+            return line
+
+    async def watch() -> None:
+        session = SimpleNamespace(get=lambda *_, **__: Stream())
+        async for _ in Kube(cast("Any", session), rate=100).watch("/x", "1"):
+            pass
+
+    with pytest.raises(Failed, match="broke"):
+        asyncio.run(watch())

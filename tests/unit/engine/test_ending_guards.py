@@ -318,3 +318,41 @@ async def test_what_a_finalizer_taken_off_by_force_left_is_swept() -> None:
     op.world.lose_identity(Key("agents", "agent"), "uid-of-agent")
     await op.turn()
     assert op.there() <= {"VaultRole"}
+
+
+@pytest.mark.parametrize("right", ["RoleBinding", "VaultRole"])
+@told
+async def test_what_guards_a_right_stays_until_the_right_is_gone(right: str) -> None:
+    op = Operator()
+    await op.ready()
+    role = f"DELETE {op.role_of('agent')}"
+    op.vault.broken = {role: DOWN} if right == "VaultRole" else {}
+    binding = f"DELETE {NAMES['RoleBinding'].format('agent')}"
+    op.api.broken = {binding: DOWN} if right == "RoleBinding" else {}
+    op.delete()
+    await op.turn()
+    account = op.get("ServiceAccount")
+    assert op.there() >= CLOSED
+    assert account is not None
+    assert account["metadata"]["finalizers"] == [CLEANUP]
+    assert account["metadata"]["deletionTimestamp"], "it can log in nowhere any more"
+    for server in (op.api, op.vault):
+        server.broken.clear()
+    await op.turn()
+    assert op.there() == set()
+
+
+@told
+async def test_a_clock_that_is_behind_keeps_no_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
+    op = Operator(deadline=LONG_AGO)
+    await op.ready()
+    op.vault.broken["DELETE"] = DOWN
+    op.delete()
+    await op.turn()
+    assert not gone(op)
+    later = time.monotonic() + LONG_AGO + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    for _ in range(3):
+        await op.turn()
+    assert gone(op)
+    assert debts(op)

@@ -82,7 +82,7 @@ class Operator:
         """As a new process, which knows nothing yet."""
         self.queue = WorkQueue()
         self.world = World(CLUSTER, self.queue.add)
-        self.informers = Informers(self.api.kube, self.world)
+        self.informers = Informers(self.api.kube, self.world, relist=600)
         self.world.mesh_installed = self.informers.mesh_installed
         self.restart()
         self.world.namespace_changed(None, Namespace("kube-system", "uid-of-cluster", {}, False))

@@ -1,0 +1,58 @@
+"""A look at what is there now, before something is taken away that an old view may mistake.
+
+A Kubernetes object is deleted by the UID that was seen. A Vault role has but a name, which an
+identity made anew has too; and an identity that looks as if others' objects were in its way may be
+well, if these were seen before it came.
+"""
+
+from agent_identity.clients.kube import IDENTITIES, ApiError, Kube
+from agent_identity.core.checks import in_the_way
+from agent_identity.core.errors import Failed
+from agent_identity.core.facts import Facts
+from agent_identity.core.identity import Identity
+from agent_identity.reconcile.execute import Executor
+from agent_identity.reconcile.world import World
+
+
+class SecondLook:
+    """What it sees goes into the world, so that who finds a difference decides again."""
+
+    def __init__(self, kube: Kube, world: World, executor: Executor) -> None:
+        self._kube = kube
+        self._world = world
+        self._executor = executor
+
+    async def finds(self, identity: Identity) -> bool:
+        """Whether it's still the one that was decided on. An API server that does not answer keeps
+        no right in place: then it is."""
+        try:
+            body = await self._kube.get(IDENTITIES.path(identity.key.namespace, identity.key.name))
+        except ApiError as error:
+            if error.absent:
+                self._world.lose_identity(identity.key, identity.meta.uid)
+            return not error.absent
+        except Failed:
+            return True
+        self._world.see_identity(body)
+        known = self._world.identities.get(identity.key)
+        return known is not None and _is_same(known, identity)
+
+    async def finds_in_the_way(self, facts: Facts) -> bool:
+        """Whether what was in its way is there, as it was seen."""
+        seen = in_the_way(facts)
+        try:
+            for other in seen:
+                await self._executor.look_again(other.ref)
+        except Failed:
+            return True
+        after = self._world.facts(facts.identity.key)
+        return after is not None and in_the_way(after) == seen
+
+
+def _is_same(one: Identity, other: Identity) -> bool:
+    left, right = one.meta, other.meta
+    return (left.uid, left.generation, one.deleting) == (
+        right.uid,
+        right.generation,
+        other.deleting,
+    )

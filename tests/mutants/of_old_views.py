@@ -1,0 +1,128 @@
+"""What fault campaigns found: views that are older than what there is, and answers that lie."""
+
+from mutants.model import Mutant
+
+EXECUTE = "operator/agent_identity/reconcile/execute.py"
+REVOKE = "operator/agent_identity/reconcile/revoke.py"
+PIPELINE = "operator/agent_identity/reconcile/pipeline.py"
+LOOK = "operator/agent_identity/reconcile/second_look.py"
+INFORMER = "operator/agent_identity/reconcile/informer.py"
+OWN = "operator/agent_identity/reconcile/own.py"
+KUBE = "operator/agent_identity/clients/kube.py"
+ENDING = "tests/unit/engine/test_ending_guards.py"
+SECOND = "tests/unit/engine/test_second_look_guards.py"
+ANSWERS = "tests/unit/clients/test_kube_answers.py"
+ORDER = "tests/unit/engine/test_order_guards.py"
+
+OLD_VIEWS = (
+    Mutant(
+        "guards-go-before-rights",
+        6,
+        "While a right could not be taken away, mTLS and the policies stay.",
+        EXECUTE,
+        "            if guarded and action.stage in _GUARDS:\n",
+        "            if False:\n",
+        (f"{ENDING}::test_what_guards_a_right_stays_until_the_right_is_gone",),
+    ),
+    Mutant(
+        "name-free-before-rights-go",
+        6,
+        "While a right could not be taken away, nobody else gets the account's name.",
+        EXECUTE,
+        "        return not name_stays and await self._kube.release(account)\n",
+        "        return await self._kube.release(account)\n",
+        (f"{ENDING}::test_what_guards_a_right_stays_until_the_right_is_gone[VaultRole]",),
+    ),
+    Mutant(
+        "late-by-one-clock",
+        8,
+        "A clock that is behind keeps no deletion from its end.",
+        REVOKE,
+        "max(_seconds_since(identity.meta.deleted), time.monotonic() - known)",
+        "_seconds_since(identity.meta.deleted)",
+        (f"{ENDING}::test_a_clock_that_is_behind_keeps_no_deletion",),
+    ),
+    Mutant(
+        "role-of-the-next-one-deleted",
+        3,
+        "A deletion that is over takes no Vault role from an identity made anew.",
+        REVOKE,
+        "            await self._look_twice(facts.identity)\n",
+        "            pass\n",
+        (f"{SECOND}::test_a_deletion_that_is_over_takes_no_role_from_the_next_one",),
+    ),
+    Mutant(
+        "role-of-the-next-one-withdrawn",
+        3,
+        "An old spec takes no Vault role from an identity made anew.",
+        PIPELINE,
+        "            return await self._second_look.finds(facts.identity)\n",
+        "            return True\n",
+        (f"{SECOND}::test_an_old_spec_takes_no_role_from_the_next_one",),
+    ),
+    Mutant(
+        "taken-for-others-long-gone",
+        3,
+        "Before anything goes for others' objects, these are looked at again.",
+        PIPELINE,
+        "            return await self._second_look.finds_in_the_way(facts)\n",
+        "            return True\n",
+        (f"{SECOND}::test_objects_that_are_in_nobodys_way_any_more_take_nothing",),
+    ),
+    Mutant(
+        "withdrawal-waits-for-a-look",
+        7,
+        "An API server that does not answer keeps no Vault role.",
+        LOOK,
+        "            return True\n        self._world.see_identity(body)\n",
+        "            return False\n        self._world.see_identity(body)\n",
+        (f"{SECOND}::test_an_api_server_that_does_not_answer_keeps_no_role",),
+    ),
+    Mutant(
+        "conflict-not-looked-at",
+        10,
+        "After a conflict the object is read: the watch may be long in telling.",
+        OWN,
+        "self._see[subject.meta.key.subject](await self._kube.get(own_path(subject)))",
+        "pass",
+        (f"{SECOND}::test_a_finalizer_on_an_old_version_is_seen_anew",),
+    ),
+    Mutant(
+        "watch-believed-for-ever",
+        11,
+        "What a watch has lost is found by the next list.",
+        INFORMER,
+        "asyncio.timeout(self._relist * random.uniform(0.75, 1.0))",
+        "asyncio.timeout(None)",
+        (
+            "tests/unit/reconcile/test_informer.py::test_what_a_watch_has_lost_is_found_by_the_next_list",
+        ),
+    ),
+    Mutant(
+        "no-event-ends-the-process",
+        10,
+        "A line of a watch that is no event ends the watch, and not the process.",
+        KUBE,
+        "TimeoutError, ValueError, KeyError, TypeError) as error",
+        "TimeoutError, ValueError) as error",
+        (f"{ANSWERS}::test_what_is_no_event_breaks_the_watch_and_nothing_else",),
+    ),
+    Mutant(
+        "unsaid-right-that-stays",
+        12,
+        "Who could not be rid of a right is not called Ready.",
+        PIPELINE,
+        "if room.condition is None or not (own or room.asked(facts)):",
+        "if room.condition is None or not room.asked(facts):",
+        (f"{ORDER}::test_who_could_not_be_rid_of_a_right_is_not_called_ready",),
+    ),
+    Mutant(
+        "refused-status-forgotten",
+        12,
+        "A status that was refused is tried again.",
+        OWN,
+        "            if not error.absent:\n",
+        "            if not (error.absent or error.conflict):\n",
+        (f"{ORDER}::test_a_status_that_was_refused_is_tried_again",),
+    ),
+)

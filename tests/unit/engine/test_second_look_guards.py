@@ -1,0 +1,80 @@
+"""An old view takes nothing from who is there now."""
+
+import copy
+
+from test_memory_guards import Json, told
+from test_wiring_guards import FULL, NAMES, Operator
+
+from agent_identity.api.conditions import Reason
+from agent_identity.core.errors import Failed
+
+DOWN = Failed(Reason.UNREACHABLE, "no answer")
+
+
+def made_anew(op: Operator) -> None:
+    """The identity is another one of its name by now, and no watch has told."""
+    body: Json = copy.deepcopy(op.api.objects[op.path_of("agent")])
+    body["metadata"] |= {"uid": "uid-of-another", "generation": 1}
+    body["metadata"].pop("deletionTimestamp", None)
+    op.api.put(op.path_of("agent"), body)
+
+
+@told
+async def test_a_deletion_that_is_over_takes_no_role_from_the_next_one() -> None:
+    op = Operator()
+    await op.ready()
+    op.delete()
+    made_anew(op)
+    assert isinstance(await op.turn(), Failed)
+    assert op.role_of("agent") in op.vault.stored
+
+
+@told
+async def test_an_old_spec_takes_no_role_from_the_next_one() -> None:
+    op = Operator()
+    await op.ready()
+    op.identity(rbac=FULL["rbac"])
+    made_anew(op)
+    await op.turn()
+    assert op.role_of("agent") in op.vault.stored
+
+
+@told
+async def test_objects_that_are_in_nobodys_way_any_more_take_nothing() -> None:
+    op = Operator()
+    await op.ready()
+    path = NAMES["ServiceAccount"].format("agent")
+    real = op.api.objects[path]
+    earlier = copy.deepcopy(real)
+    earlier["metadata"]["ownerReferences"][0]["uid"] = "uid-of-an-earlier-one"
+    op.api.objects[path] = earlier
+    op.start_anew()
+    op.api.put(path, real)
+    await op.serve()
+    op.quiet()
+    assert isinstance(await op.turn(), Failed)
+    assert not op.touched("DELETE", "PUT")
+    await op.turn()
+    assert op.condition()["status"] == "True"
+
+
+@told
+async def test_an_api_server_that_does_not_answer_keeps_no_role() -> None:
+    op = Operator()
+    await op.ready()
+    op.identity(rbac=FULL["rbac"])
+    op.api.broken[f"GET {op.path_of('agent')}"] = DOWN
+    await op.turn()
+    assert op.role_of("agent") not in op.vault.stored
+
+
+@told
+async def test_a_finalizer_on_an_old_version_is_seen_anew() -> None:
+    op = Operator()
+    await op.serve()
+    op.identity(**FULL)
+    op.identity(seen=False, rbac=FULL["rbac"])
+    await op.turn()
+    await op.turn()
+    assert op.there() >= {"ServiceAccount", "RoleBinding"}
+    assert "VaultRole" not in op.there()
