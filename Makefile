@@ -84,7 +84,7 @@ fmt: .venv/.done ## Format and sort imports
 	$(VENV)/ruff check --fix-only --quiet operator tests
 	$(VENV)/ruff format --quiet operator tests
 
-bench: setup ## Time, requests and memory for 1,000 identities, and for 200 grants among 2,000
+bench: setup ## Time, requests and memory for up to 5,000 identities, and 200 grants among 2,000
 	@PYTHONPATH=tests $(VENV)/python -m bench
 	@PYTHONPATH=tests $(VENV)/python -m bench.grants
 

@@ -171,11 +171,16 @@ class Replica:
             _cancelled_at_the_end(self._keep()) as keeping,
             _cancelled_at_the_end(engine.run()) as working,
             _cancelled_at_the_end(self._watch(engine, world)) as watching,
+            _cancelled_at_the_end(_until_one_is_missing()) as blind,
         ):
-            await _first_of(keeping, working, watching, told)
+            await _first_of(keeping, working, watching, told, blind)
+            # What has begun can come to its end without it, and another one may lead at once.
+            is_blind = blind.done()
             async with _cancelled_at_the_end(self._end(engine, keeping)) as ended:
                 await _first_of(keeping, working, watching, ended)
                 await ended
+            if is_blind:
+                raise RuntimeError("a watcher of kopf's has ended")
 
     async def _keep(self) -> None:
         """While this process may write. Another one leads afterwards, and whatever is under way
@@ -211,12 +216,9 @@ class Replica:
         # It has just taken the signals, and would end everything at once.
         self._heed_signals()
         self._watching = True
-        async with _cancelled_at_the_end(_until_one_is_missing()) as blind:
-            # At its end it cancels every task that was not there before.
-            run = kopf.run_tasks(tasks, ignored={*before, blind})
-            async with _cancelled_at_the_end(run) as running:
-                await _first_of(running, blind)
-        raise RuntimeError("kopf has ended by itself, or one of its watchers has")
+        # At its end it cancels every task that was not there before.
+        await kopf.run_tasks(tasks, ignored=before)
+        raise RuntimeError("kopf has ended by itself")
 
     async def _end(self, engine: Engine, keeping: asyncio.Task[Any]) -> None:
         """Begin nothing, end what has begun, write nothing any more; then another may lead."""

@@ -47,7 +47,7 @@ class Change(NamedTuple):
 
 
 class Fleet:
-    """asked: agent → the grants that it asks."""
+    """asked: agent → the grants that it asks. parts: grant → whom each of its rules names."""
 
     def __init__(self, bed: Bed, identities: int, grants: int, each: int) -> None:
         self._bed = bed
@@ -58,6 +58,11 @@ class Fleet:
         self.asked: Mapping[str, list[str]] = {
             agent: sorted(chosen.sample(self.grants, each)) for agent in self.agents
         }
+        self.parts = {grant: self._parts(grant) for grant in self.grants}
+
+    def _parts(self, grant: str) -> list[list[str]]:
+        agents = [agent for agent in self.agents if grant in self.asked[agent]]
+        return [agents[n : n + MOST_NAMED] for n in range(0, len(agents), MOST_NAMED)]
 
     def settle(self) -> float:
         """Seconds until all agents are Ready and all grants let in whom they should."""
@@ -82,7 +87,7 @@ class Fleet:
 
             async def agent(name: str) -> None:
                 body = manifest(name)
-                body["spec"]["outbound"] = self._outbound(self.asked[name])
+                body["spec"]["outbound"] = self._outbound(name, self.asked[name])
                 await door.send("POST", IDENTITIES_PATH, _body(body))
 
             await for_each(self.grants, grant, at_a_time=AT_A_TIME)
@@ -90,14 +95,17 @@ class Fleet:
             await asyncio.wait_for(ready, GIVE_UP_SECONDS)
 
     def _grant(self, name: str) -> dict[str, Any]:
-        agents = [a for a in self.agents if name in self.asked[a]]
-        parts = [agents[n : n + MOST_NAMED] for n in range(0, len(agents), MOST_NAMED)]
-        rules = [rule(f"{RULE}-{n}", *map(_named, part)) for n, part in enumerate(parts)]
+        rules = [rule(f"{RULE}-{n}", *map(_named, part)) for n, part in enumerate(self.parts[name])]
         return grant_manifest(NAMESPACE, name, *rules)
 
-    def _outbound(self, grants: Sequence[str]) -> list[dict[str, Any]]:
-        every = [f"{RULE}-{n}" for n in range(32)]
-        return [{"namespace": NAMESPACE, "grant": grant, "rules": every} for grant in grants]
+    def _outbound(self, agent: str, grants: Sequence[str]) -> list[dict[str, Any]]:
+        """Of each grant the one rule that names the agent."""
+        return [
+            {"namespace": NAMESPACE, "grant": grant, "rules": [f"{RULE}-{n}"]}
+            for grant in grants
+            for n, part in enumerate(self.parts[grant])
+            if agent in part
+        ]
 
     def _all_let_in(self) -> bool:
         body = self._bed.control_plane.kubectl("get", "--raw", GRANTS_PATH).stdout
@@ -111,7 +119,7 @@ class Fleet:
     async def _change(self, operator: OperatorProcess, agent: str) -> Change:
         wait_quiet(operator)
         mark, first, rest = self._audit.mark(), self.asked[agent][0], self.asked[agent][1:]
-        patch = _body({"spec": {"outbound": self._outbound(rest)}})
+        patch = _body({"spec": {"outbound": self._outbound(agent, rest)}})
         async with as_admin(self._bed) as door:
             began = time.monotonic()
             await door.send("PATCH", f"{IDENTITIES_PATH}/{agent}", patch, MERGE_PATCH)

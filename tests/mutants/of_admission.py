@@ -453,7 +453,7 @@ MATRIX = (
         "a10-tokens-outlive-their-identity",
         8,
         "The tokens of an identity that is made anew are dead.",
-        "operator/agent_identity/providers/vault/backend.py",
+        "operator/agent_identity/providers/vault/roles.py",
         '{"alias_name": account_uid,',
         '{"alias_name": "/".join(owner),',
         (f"{ATTACKS}::test_a10_one_made_anew_inherits_nothing",),

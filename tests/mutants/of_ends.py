@@ -16,17 +16,15 @@ LATE = f"{ENDING}::test_after_its_deadline_it_ends_and_owes"
 RUNNING = "tests/unit/engine/test_running_guards.py"
 RUN_ON = f"{RUNNING}::test_while_pods_run_on_its_policy_stays_and_allows_nothing"
 
-_SWEEP = "        await self._sweep(home, home_name, wanted)\n"
-_REMOVE = "        await self._remove_policies(agent_class, home, keep=set())\n"
 
 ENDS = (
     Mutant(
         "class-goes-without-its-roles",
         8,
         "A class that goes takes the roles of its identities with it.",
-        BACKEND,
-        _SWEEP + _REMOVE,
-        _REMOVE,
+        "operator/agent_identity/providers/vault/of_class.py",
+        "        if left := await self._sweep(home, wanted):\n            raise left\n",
+        "        pass\n",
         (f"{GUARDS}::test_a_class_takes_the_roles_of_its_identities_with_it",),
     ),
     Mutant(
@@ -34,8 +32,9 @@ ENDS = (
         8,
         "A class is held while clean-ups are owed to its Vault.",
         "operator/agent_identity/reconcile/classes.py",
-        "        if unpaid := await self._pay(agent_class, []):\n            raise unpaid\n",
-        "        await self._pay(agent_class, [])\n",
+        "            if unpaid := await self._pay(room, agent_class):\n"
+        "                raise unpaid\n",
+        "            await self._pay(room, agent_class)\n",
         (f"{GUARDS}::test_a_class_stays_while_something_is_owed_to_its_vault",),
     ),
     Mutant(
@@ -109,7 +108,7 @@ ENDS = (
         8,
         "An account that goes takes its tokens with it.",
         BACKEND,
-        "            await self._forget(home, account.uid, role)\n",
+        "            await self._roles.forget(home, account.uid, role)\n",
         "            continue\n",
         (
             f"{ENDING}::test_an_account_deleted_by_hand_takes_its_tokens_with_it",
@@ -186,15 +185,15 @@ ENDS = (
         8,
         "What is owed is paid when the backend answers.",
         "operator/agent_identity/reconcile/classes.py",
-        "unpaid = await self._pay(agent_class, reports)",
-        "unpaid = None",
+        "return report, await self._pay(room, agent_class)",
+        "return report, None",
         (f"{ENDING}::test_what_is_owed_is_paid_when_vault_answers",),
     ),
     Mutant(
         "debt-paid-with-anothers-role",
         8,
         "Paying takes no role from an identity that has the account by now.",
-        BACKEND,
+        "operator/agent_identity/providers/vault/of_class.py",
         "        if not self._accounts(Key(debt.namespace, debt.account)):\n",
         "        if True:\n",
         (f"{ENDING}::test_paying_takes_no_role_from_one_that_has_the_account_by_now",),

@@ -103,7 +103,7 @@ GRANTS = (
         9,
         "A grant that enforces is held by our finalizer before its policy is there.",
         PIPELINE,
-        "if changes.gives or self._lacks_finalizer(facts):",
+        "if gives or self._lacks_finalizer(facts):",
         "if False:",
         (f"{ENGINE}::test_a_grant_is_held_before_its_policy_is_made",),
     ),

@@ -12,6 +12,7 @@ KUBE = "operator/agent_identity/clients/kube.py"
 ENDING = "tests/unit/engine/test_ending_guards.py"
 SECOND = "tests/unit/engine/test_second_look_guards.py"
 ANSWERS = "tests/unit/clients/test_kube_answers.py"
+STALE = "tests/unit/engine/test_stale_views_guards.py"
 ORDER = "tests/unit/engine/test_order_guards.py"
 
 OLD_VIEWS = (
@@ -124,5 +125,53 @@ OLD_VIEWS = (
         "            if not error.absent:\n",
         "            if not (error.absent or error.conflict):\n",
         (f"{ORDER}::test_a_status_that_was_refused_is_tried_again",),
+    ),
+    Mutant(
+        "changed-policy-believed",
+        6,
+        "Of a policy that others changed nobody counts as let in already: all are looked at.",
+        "operator/agent_identity/reconcile/let_in.py",
+        "same = left is not None and left.policies == _contents(policies)",
+        "same = left is not None",
+        (
+            f"{STALE}::test_a_grants_policy_that_others_changed_lets_in_nobody_unseen",
+            f"{STALE}::test_an_identitys_policy_lets_in_nobody_unseen",
+        ),
+    ),
+    Mutant(
+        "caller-not-looked-at",
+        6,
+        "Before an identity's policy lets in an agent, that agent is read.",
+        PIPELINE,
+        "if any(a.ref.kind is Kind.AUTHORIZATION_POLICY for a in changes.gives):",
+        "if False:",
+        (f"{STALE}::test_an_identitys_policy_lets_in_nobody_unseen",),
+    ),
+    Mutant(
+        "shutting-out-waits-for-a-read",
+        7,
+        "Who goes is shut out though the grant can't be read.",
+        "operator/agent_identity/reconcile/grants.py",
+        "gives = changes.gives and not self._only_narrows(facts)",
+        "gives = changes.gives",
+        (f"{STALE}::test_who_goes_is_shut_out_though_the_grant_cannot_be_read",),
+    ),
+    Mutant(
+        "failed-callee-not-waited-for",
+        8,
+        "A callee that failed to shut an agent out is waited for, for a while.",
+        "operator/agent_identity/reconcile/callees_first.py",
+        "if not (failing or self.lag(key)):",
+        "if not self.lag(key):",
+        (f"{ENDING}::test_a_callee_that_failed_to_close_is_waited_for_as_long",),
+    ),
+    Mutant(
+        "sweep-of-the-unseen",
+        3,
+        "A class sweeps no role of an identity that it has not seen yet.",
+        "operator/agent_identity/reconcile/classes.py",
+        "            await self._second_look.looks_at_owner(account)\n",
+        "            pass\n",
+        (f"{SECOND}::test_a_class_sweeps_no_role_of_one_that_it_has_not_seen_yet",),
     ),
 )

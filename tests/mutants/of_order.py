@@ -15,6 +15,8 @@ STEPS = "tests/unit/core/test_plan.py::test_giving_goes_up_and_taking_away_comes
 _TAKE = "        await self._tools.executor.take(changes.takes, facts, outcome)\n"
 _GIVE = """        await self._forget_gone_accounts(facts, outcome)
         if changes.gives or self._lacks_finalizer(facts, decision):
+            if any(a.ref.kind is Kind.AUTHORIZATION_POLICY for a in changes.gives):
+                await self._look_at_callers(facts)
             seen_afresh = await self._look_afresh(facts, decision)
             if seen_afresh is None:
                 raise Failed(Reason.BUSY, "the identity has changed meanwhile", retry_after=0.05)

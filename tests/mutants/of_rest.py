@@ -101,7 +101,7 @@ REST_AND_HONESTY = (
         10,
         "A part of a class that is broken keeps the others from nothing.",
         "operator/agent_identity/reconcile/classes.py",
-        "            return Report(room.condition, problem=problem)\n",
+        "            return Report(room.condition, problem=problem), None\n",
         "            raise\n",
         (f"{REST}::test_a_class_whose_vault_is_down_still_says_how_its_mesh_is",),
     ),

@@ -43,7 +43,7 @@ SERVERS = (
         "entity-looked-up-by-name",
         8,
         "The tokens of an identity are found by its account's UID, and end with it.",
-        VAULT,
+        "operator/agent_identity/providers/vault/roles.py",
         '{"alias_name": account_uid,',
         '{"alias_name": "/".join(owner),',
         (
@@ -84,7 +84,7 @@ SERVERS = (
         "clusters-of-one-name",
         8,
         "Two clusters of one name do not sweep each other's roles.",
-        VAULT,
+        "operator/agent_identity/providers/vault/homes.py",
         'elif marker.get("bound_service_account_names") != [uid]:',
         "elif False:",
         (f"{FAULTS}::test_two_clusters_of_one_name_are_told_apart",),

@@ -3,7 +3,9 @@
 from mutants.model import Mutant
 
 DESIRED = "operator/agent_identity/providers/vault/desired.py"
-BACKEND = "operator/agent_identity/providers/vault/backend.py"
+ROLES = "operator/agent_identity/providers/vault/roles.py"
+HOMES = "operator/agent_identity/providers/vault/homes.py"
+OF_CLASS = "operator/agent_identity/providers/vault/of_class.py"
 ROOM = "tests/unit/providers/test_vault_room.py"
 GUARDS = "tests/unit/engine/test_vault_guards.py"
 NAMES = "tests/unit/core/test_names.py"
@@ -80,7 +82,7 @@ VAULT = (
         "tampering-unseen",
         5,
         "Every field of a role is compared with what it is to be.",
-        BACKEND,
+        ROLES,
         "    return {name: payload.get(name) for name in names}\n",
         "    wanted = {'audience': 'vault', 'alias_name_source': 'serviceaccount_uid'}\n"
         "    return {name: wanted.get(name, payload.get(name)) for name in names}\n",
@@ -90,7 +92,7 @@ VAULT = (
         "cidrs-unseen",
         5,
         "Fields that are to be empty are compared too.",
-        BACKEND,
+        ROLES,
         '"token_num_uses", "token_bound_cidrs"',
         '"token_num_uses"',
         (f"{PUT_BACK}[token_bound_cidrs]",),
@@ -99,7 +101,7 @@ VAULT = (
         "marker-anybody",
         5,
         "Nobody can log in as the marker of our prefix.",
-        BACKEND,
+        HOMES,
         '"bound_service_account_namespaces": ["_cluster_"]',
         '"bound_service_account_namespaces": ["*"]',
         (f"{GUARDS}::test_nobody_can_log_in_as_the_marker",),
@@ -108,8 +110,8 @@ VAULT = (
         "narrowing-keeps-tokens",
         6,
         "Narrower policies end the tokens that were issued.",
-        BACKEND,
-        '        if set(before) - set(resource.body["token_policies"]):\n',
+        ROLES,
+        '        if set(before) - set(payload["token_policies"]):\n',
         "        if False:\n",
         (f"{GUARDS}::test_narrower_policies_end_the_tokens_after_the_role_is_narrow",),
     ),
@@ -117,15 +119,15 @@ VAULT = (
         "tokens-ended-before-role",
         6,
         "The role is narrow before tokens end, else the next login is a wide one.",
-        BACKEND,
-        """        await self.create(resource)
+        ROLES,
+        """        await self.write(home, role, payload)
         # Issued tokens keep the policies that they were issued with.
-        if set(before) - set(resource.body["token_policies"]):
-            await self._forget(home, self._account_of(resource.ref), resource.ref.name)
+        if set(before) - set(payload["token_policies"]):
+            await self.forget(home, self.account_of(role), role)
 """,
-        """        if set(before) - set(resource.body["token_policies"]):
-            await self._forget(home, self._account_of(resource.ref), resource.ref.name)
-        await self.create(resource)
+        """        if set(before) - set(payload["token_policies"]):
+            await self.forget(home, self.account_of(role), role)
+        await self.write(home, role, payload)
 """,
         (f"{GUARDS}::test_narrower_policies_end_the_tokens_after_the_role_is_narrow",),
     ),
@@ -133,8 +135,8 @@ VAULT = (
         "widening-ends-tokens",
         11,
         "Wider policies end no token: nothing was taken away.",
-        BACKEND,
-        '        if set(before) - set(resource.body["token_policies"]):\n',
+        ROLES,
+        '        if set(before) - set(payload["token_policies"]):\n',
         "        if True:\n",
         (f"{GUARDS}::test_wider_policies_end_no_token",),
     ),
@@ -142,21 +144,22 @@ VAULT = (
         "role-gone-tokens-live",
         8,
         "A role that goes takes its tokens with it.",
-        BACKEND,
-        "        await self._forget(home, self._account_of(seen.ref), seen.ref.name)\n",
-        "",
+        ROLES,
+        "        await self.forget(home, self.account_of(role), role)\n"
+        "        home.place.lose(role)\n",
+        "        home.place.lose(role)\n",
         (f"{GUARDS}::test_a_role_that_is_not_asked_for_any_more_takes_its_tokens_with_it",),
     ),
     Mutant(
         "tokens-ended-before-role-goes",
         8,
         "The role goes before its tokens, else the next login makes new ones.",
-        BACKEND,
-        """        await home.vault.delete(home.role_path(seen.ref.name))
-        await self._forget(home, self._account_of(seen.ref), seen.ref.name)
+        ROLES,
+        """        await home.vault.delete(home.role_path(role))
+        await self.forget(home, self.account_of(role), role)
 """,
-        """        await self._forget(home, self._account_of(seen.ref), seen.ref.name)
-        await home.vault.delete(home.role_path(seen.ref.name))
+        """        await self.forget(home, self.account_of(role), role)
+        await home.vault.delete(home.role_path(role))
 """,
         (f"{GUARDS}::test_a_role_that_is_not_asked_for_any_more_takes_its_tokens_with_it",),
     ),
@@ -164,7 +167,7 @@ VAULT = (
         "entity-of-several-deleted",
         8,
         "An entity that somebody else has an alias of stays.",
-        BACKEND,
+        ROLES,
         "    if len(aliases) != 1:\n",
         "    if not aliases:\n",
         (f"{NOT_OURS}[_another_alias]",),
@@ -173,7 +176,7 @@ VAULT = (
         "entity-of-another-mount-deleted",
         8,
         "An entity of another auth mount stays.",
-        BACKEND,
+        ROLES,
         'alias.get("mount_accessor") == accessor\n        and ',
         "",
         (f"{NOT_OURS}[_another_mount]",),
@@ -182,7 +185,7 @@ VAULT = (
         "entity-of-another-account-deleted",
         8,
         "An entity whose login was another account's stays.",
-        BACKEND,
+        ROLES,
         """
         and (metadata.get("service_account_namespace"), metadata.get("service_account_name"))
         == owner
@@ -194,7 +197,7 @@ VAULT = (
         "marker-not-looked-at",
         8,
         "A prefix that another cluster's marker is in is left alone.",
-        BACKEND,
+        HOMES,
         'elif marker.get("bound_service_account_names") != [uid]:',
         "elif False:",
         (f"{GUARDS}::test_a_prefix_that_another_cluster_has_is_left_alone",),
@@ -203,18 +206,18 @@ VAULT = (
         "sweep-without-asking",
         8,
         "A role that an identity wants is not swept.",
-        BACKEND,
-        "if owner and not wanted(name, Key(*owner)):",
-        "if owner:",
+        OF_CLASS,
+        "if owner is None or await wanted(partial(self._homes.may_be_at, home), Key(*owner)):",
+        "if owner is None:",
         (f"{GUARDS}::test_only_what_nobody_wants_and_is_ours_is_swept",),
     ),
     Mutant(
         "nothing-swept",
         8,
         "A role under our prefix that nobody wants is swept.",
-        BACKEND,
-        "            await self._sweep(home, vault_home(home.vault.spec), wanted)\n",
-        "",
+        OF_CLASS,
+        "return Report(self.condition, problem=await self._sweep(home, wanted))",
+        "return Report(self.condition)",
         (f"{GUARDS}::test_only_what_nobody_wants_and_is_ours_is_swept",),
     ),
     Mutant(
@@ -242,16 +245,16 @@ VAULT = (
         "stale-list-believed",
         8,
         "A role that was made while the list was on its way is not forgotten.",
-        BACKEND,
-        "if split_vault_role(self._cluster, r)} | since",
-        "if split_vault_role(self._cluster, r)}",
+        HOMES,
+        "place.roles = (ours - gone) | since | place.left",
+        "place.roles = (ours - gone) | place.left",
         (f"{GUARDS}::test_a_role_made_while_the_list_was_on_its_way_is_not_forgotten",),
     ),
     Mutant(
         "other-classes-policies-deleted",
         3,
         "Of the policies in Vault, only the class's own are taken away.",
-        BACKEND,
+        OF_CLASS,
         "if name.startswith(prefix) and name not in keep:",
         'if name.startswith("agentid_") and name not in keep:',
         (f"{GUARDS}::test_a_policy_is_put_back_and_one_that_the_class_drops_goes",),
@@ -260,7 +263,7 @@ VAULT = (
         "dropped-policy-stays",
         7,
         "A policy that a class has no more is taken away.",
-        BACKEND,
+        OF_CLASS,
         "        await self._remove_policies(agent_class, home, keep=set(policies))\n",
         "",
         (f"{GUARDS}::test_a_policy_is_put_back_and_one_that_the_class_drops_goes",),
@@ -269,7 +272,7 @@ VAULT = (
         "policy-drift-unseen",
         11,
         "A policy that was changed behind our back is put back.",
-        BACKEND,
+        OF_CLASS,
         'if there is None or there.get("policy") != text:',
         "if there is None:",
         (f"{GUARDS}::test_a_policy_is_put_back_and_one_that_the_class_drops_goes",),
@@ -278,7 +281,7 @@ VAULT = (
         "policy-written-each-time",
         11,
         "A policy that is as it is to be is not written.",
-        BACKEND,
+        OF_CLASS,
         'if there is None or there.get("policy") != text:',
         "if True:",
         ("tests/unit/engine/test_rest_guards.py::test_at_rest_nothing_is_written",),

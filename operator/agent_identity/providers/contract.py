@@ -4,7 +4,7 @@ A room's pure half (`Provider`) says what is to be; a `Backend` reads and writes
 Kubernetes objects share the backend in `kube_backend.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,8 +18,11 @@ from agent_identity.core.identity import AgentClass
 from agent_identity.core.resource import Key, Kind, Observed, Ref, Resource
 from agent_identity.core.status import Report, Status
 
-Wanted = Callable[[str, Key], bool]
-"""Whether a live, allowed identity wants what (namespace, account) has at this home."""
+MayBe = Callable[[str], bool]
+"""Whether a home may be where something is."""
+Wanted = Callable[[MayBe, Key], Awaitable[bool]]
+"""Whether a live, allowed identity wants what (namespace, account) has at such a home; looked at
+afresh before the answer is no."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,16 @@ class CalleesFirst:
     def lag(self, key: Key) -> bool:
         """Whether somebody that lets it in has still to look. One that failed to does not count:
         it has been tried."""
+        return any(self._queue.pending(callee) for callee in self._callees(key))
+
+    def _callees(self, key: Key) -> list[Key]:
         others = self._world.callers.callees(key) - {key}
-        return any(self._queue.pending(c) for c in others if not self._world.deleting(c))
+        return [callee for callee in others if not self._world.deleting(callee)]
 
     def hold(self, key: Key) -> bool:
-        """Whether nothing of it is to go yet."""
-        if not self.lag(key):
+        """Whether nothing of it is to go yet; also while somebody tries again."""
+        failing = any(self._queue.failing(callee) for callee in self._callees(key))
+        if not (failing or self.lag(key)):
             self._since.pop(key, None)
             return False
         since = self._since.setdefault(key, self._clock())

@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 
-from agent_identity.api.conditions import ConditionType, Reason
+from agent_identity.api.conditions import Reason
 from agent_identity.clients.kube import ApiError
-from agent_identity.core.errors import Invalid, Problem, Waiting
+from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
 from agent_identity.core.identity import AgentClass
 from agent_identity.core.names import vault_home
-from agent_identity.core.resource import CLEANUP_FINALIZER
+from agent_identity.core.resource import CLEANUP_FINALIZER, Key
 from agent_identity.core.status import Report, class_status, overall
-from agent_identity.providers.contract import ClassRoom
+from agent_identity.providers.contract import ClassRoom, MayBe
 from agent_identity.reconcile.debts import Ledger
+from agent_identity.reconcile.own import own_path
 from agent_identity.reconcile.pipeline import Tools
+from agent_identity.reconcile.second_look import SecondLook
 from agent_identity.reconcile.world import Enqueue
 from agent_identity.telemetry import log, now
+
+_SOON = 0.1
 
 
 class ClassPipeline:
@@ -24,35 +28,68 @@ class ClassPipeline:
     ) -> None:
         self._world = tools.world
         self._own = tools.own
+        self._kube = tools.kube
+        self._second_look = SecondLook(tools.kube, tools.world, tools.executor)
         self._rooms = rooms
         self._ledger = ledger
         self._enqueue = enqueue
         self._told: dict[str, tuple[str, ...]] = {}
 
-    async def reconcile(self, agent_class: AgentClass) -> Problem | None:
+    async def reconcile(self, known: AgentClass) -> Problem | None:
         """Serve the class, say how it stands, and wake its identities when that has changed."""
+        agent_class = await self._as_it_is(known)
+        if agent_class is None:
+            return None
         if agent_class.deleting:
             return await self._end(agent_class)
         if agent_class.spec is None:
             return await self._refuse(agent_class)
-        reports = [await self._serve(room, agent_class) for room in self._asked(agent_class)]
+        served = [await self._serve(room, agent_class) for room in self._asked(agent_class)]
+        reports = [report for report, _ in served]
         if busy := next((r.problem for r in reports if _is_busy(r)), None):
             return busy
-        unpaid = await self._pay(agent_class, reports)
         await self._own.write_status(agent_class, class_status(agent_class, reports, now()))
         self._wake(agent_class, reports)
-        return overall(reports) or unpaid
+        return overall(reports) or next((unpaid for _, unpaid in served if unpaid), None)
+
+    async def _as_it_is(self, known: AgentClass) -> AgentClass | None:
+        """What watches tell may be old: for a class that is gone nothing may be made at a backend,
+        and from one that was made anew nothing be taken."""
+        try:
+            body = await self._kube.get(own_path(known))
+        except ApiError as error:
+            if not error.absent:
+                raise
+            self._world.lose_class(known.name, known.meta.uid)
+            return None
+        self._world.see_class(body, own=True)
+        return self._world.classes.get(known.name)
 
     def _asked(self, agent_class: AgentClass) -> list[ClassRoom]:
         return [room for room in self._rooms if room.asked(agent_class)]
 
-    async def _serve(self, room: ClassRoom, agent_class: AgentClass) -> Report:
+    async def _serve(
+        self, room: ClassRoom, agent_class: AgentClass
+    ) -> tuple[Report, Problem | None]:
+        """What the room says, and why something is still owed to it."""
         try:
             if not agent_class.held and await room.reach(agent_class):
                 await self._hold(agent_class)
-            return await room.serve(agent_class, self._world.wants_vault)
+            report = await room.serve(agent_class, self._wants)
         except Problem as problem:
-            return Report(room.condition, problem=problem)
+            return Report(room.condition, problem=problem), None
+        return report, await self._pay(room, agent_class)
+
+    async def _wants(self, may_be: MayBe, account: Key) -> bool:
+        """A view may be older than an identity: before nobody wants it, whose account it is is
+        looked at. No role stands before its account does, so without one nobody does."""
+        if self._world.wants_vault(may_be, account):
+            return True
+        try:
+            await self._second_look.looks_at_owner(account)
+        except Failed:
+            return True
+        return self._world.wants_vault(may_be, account)
 
     def _wake(self, agent_class: AgentClass, reports: Sequence[Report]) -> None:
         """Its identities look at how their class stands; at rest nobody is woken."""
@@ -63,22 +100,20 @@ class ClassPipeline:
         for key in self._world.identities_of_class(agent_class.name):
             self._enqueue(key)
 
-    async def _pay(self, agent_class: AgentClass, reports: Sequence[Report]) -> Problem | None:
-        """What is owed to this class's backend, once that answers."""
-        vault = agent_class.vault
-        if vault is None or any(r.problem for r in reports if r.condition == ConditionType.VAULT):
-            return None
-        for debt in self._ledger.owed_to(vault_home(vault)):
-            for room in self._asked(agent_class):
-                try:
-                    paid = await room.pay(agent_class, debt)
-                except Problem as problem:
-                    log.warning("still owing: %s", problem.message)
-                    return problem
-                if paid:
+    async def _pay(self, room: ClassRoom, agent_class: AgentClass) -> Problem | None:
+        """What is owed to this class's backend, which answers; why the first debt stays. It keeps
+        no other from being paid."""
+        unpaid: Problem | None = None
+        home = vault_home(agent_class.vault) if agent_class.vault else ""
+        for debt in self._ledger.owed_to(home):
+            try:
+                if await room.pay(agent_class, debt):
                     await self._ledger.strike(debt)
-                    break
-        return None
+            except Problem as problem:
+                unpaid = unpaid or problem
+        if unpaid:
+            log.warning("still owing: %s", unpaid.message)
+        return unpaid
 
     async def _refuse(self, agent_class: AgentClass) -> Problem:
         problem = Invalid(Reason.INVALID_SPEC, agent_class.problem)
@@ -89,15 +124,22 @@ class ClassPipeline:
         """A class with a Vault is held until its roles are gone: without it nobody could log in
         to take them away. One whose Vault was never reached has nothing there and may go."""
         current = self._world.classes.get(agent_class.name, agent_class)
-        if not current.held:
-            await self._set_finalizers(current, (*current.meta.finalizers, CLEANUP_FINALIZER))
+        if current.held:
+            return
+        finalizers = (*current.meta.finalizers, CLEANUP_FINALIZER)
+        if not await self._set_finalizers(current, finalizers):
+            raise Failed(Reason.BUSY, "the class is gone", retry_after=_SOON)
 
-    async def _set_finalizers(self, agent_class: AgentClass, finalizers: Sequence[str]) -> None:
+    async def _set_finalizers(self, agent_class: AgentClass, finalizers: Sequence[str]) -> bool:
+        """Whether the class is there."""
         try:
             await self._own.set_finalizers(agent_class, finalizers)
         except ApiError as error:
             if not error.absent:
                 raise
+            self._world.lose_class(agent_class.name, agent_class.meta.uid)
+            return False
+        return True
 
     async def _end(self, agent_class: AgentClass) -> Problem | None:
         if not agent_class.held:
@@ -118,10 +160,12 @@ class ClassPipeline:
 
     async def _leave(self, agent_class: AgentClass) -> None:
         """Debts first: without the class nobody could pay them."""
-        if unpaid := await self._pay(agent_class, []):
-            raise unpaid
-        for room in self._asked(agent_class):
-            await room.leave(agent_class, self._world.wants_vault)
+        rooms = self._asked(agent_class)
+        for room in rooms:
+            if unpaid := await self._pay(room, agent_class):
+                raise unpaid
+        for room in rooms:
+            await room.leave(agent_class, self._wants)
 
 
 def _is_busy(report: Report) -> bool:

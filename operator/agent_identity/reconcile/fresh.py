@@ -5,9 +5,12 @@ identities of one class costs a handful of reads of that class, and not a thousa
 """
 
 import asyncio
+from collections.abc import Iterable
 
-from agent_identity.clients.kube import CLASSES, NAMESPACES, ApiError, Json, Kube
-from agent_identity.core.identity import parse_namespace
+from agent_identity.clients.kube import CLASSES, IDENTITIES, NAMESPACES, ApiError, Json, Kube
+from agent_identity.core.errors import Problem
+from agent_identity.core.identity import Identity, parse_namespace
+from agent_identity.core.resource import Key
 from agent_identity.reconcile.world import World
 
 
@@ -33,6 +36,36 @@ class FreshReads:
         path = NAMESPACES.path(name=namespace)
         _, body = await asyncio.gather(self._look_at_class(class_name), self.read(path))
         self._world.namespace_seen(parse_namespace(body))
+
+    async def look_at_agents(self, agents: Iterable[Identity]) -> dict[Key, Problem]:
+        """Identities, with all that decides whether they may be somebody's callers; those that
+        could not be read, and why."""
+        looks = {agent.key: agent for agent in agents}
+        found = await asyncio.gather(*map(self._look_at_agent, looks.values()))
+        return {key: problem for key, problem in zip(looks, found, strict=True) if problem}
+
+    async def _look_at_agent(self, agent: Identity) -> Problem | None:
+        key, named = agent.key, agent.class_name
+        around = self.look_at_surroundings(named, key.namespace)
+        try:
+            await asyncio.gather(self._look_at_identity(agent), around)
+            now = self._world.identities.get(key)
+            if now and now.class_name != named:
+                await self._look_at_class(now.class_name)
+        except Problem as problem:
+            return problem
+        return None
+
+    async def _look_at_identity(self, identity: Identity) -> None:
+        key = identity.key
+        try:
+            body = await self.read(IDENTITIES.path(key.namespace, key.name))
+        except ApiError as error:
+            if not error.absent:
+                raise
+            self._world.lose_identity(key, identity.meta.uid)
+        else:
+            self._world.see_identity(body)
 
     async def _look_at_class(self, name: str) -> None:
         known = self._world.classes.get(name)

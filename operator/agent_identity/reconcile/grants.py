@@ -1,7 +1,6 @@
 """One AgentAccessGrant, from what is known to what is said of it; and its end."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from agent_identity.api.conditions import ConditionType, EventReason, Reason
 from agent_identity.api.grants import AgentAccessGrantSpec
@@ -9,13 +8,13 @@ from agent_identity.clients.kube import OURS, ApiError
 from agent_identity.core.checks import Standing, Verdict
 from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.grants import Caller, GrantFacts, judge_grant, main_ref
-from agent_identity.core.identity import Identity
 from agent_identity.core.ownership import is_orphan
 from agent_identity.core.plan import Plan, Verb, plan_changes
 from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Observed, Resource
 from agent_identity.core.status import Report, Status, grant_status
 from agent_identity.providers.contract import GrantRoom
 from agent_identity.reconcile.execute import Outcome
+from agent_identity.reconcile.let_in import LetIn
 from agent_identity.reconcile.own import own_path, was_ready
 from agent_identity.reconcile.pipeline import Tools
 from agent_identity.telemetry import REPAIRED, now
@@ -32,6 +31,7 @@ class GrantPipeline:
         self._tools = tools
         self._world = tools.world
         self._room = room
+        self._let_in: LetIn[tuple[Caller, str]] = LetIn()
         self._settled: dict[str, tuple[int, Standing, Pairs]] = {}
 
     async def reconcile(self, facts: GrantFacts) -> Problem | None:
@@ -56,7 +56,8 @@ class GrantPipeline:
             detail = "the API server does not serve security.istio.io/v1"
             return facts, outcome, Waiting(Reason.MESH_NOT_INSTALLED, detail)
         unsure, changes = None, self._changes(facts)
-        if changes.gives or self._lacks_finalizer(facts):
+        gives = changes.gives and not self._only_narrows(facts)
+        if gives or self._lacks_finalizer(facts):
             facts, unsure = await self._look_afresh(facts)
             changes = self._changes(facts)
         await self._carry_out_in_turn(changes, outcome)
@@ -91,11 +92,21 @@ class GrantPipeline:
 
     # --- fresh reads before giving
 
+    def _only_narrows(self, facts: GrantFacts) -> bool:
+        """Whether nobody is let in who is not, by rules that have not changed: that waits for no
+        read."""
+        meta = facts.grant.meta
+        known = self._let_in.still(meta.uid, self._policies(facts))
+        return self._let_in.is_of(meta.uid, meta.generation) and facts.pairs <= known
+
+    def _policies(self, facts: GrantFacts) -> Iterable[Observed]:
+        return self._world.objects.labelled(facts.grant.key).values()
+
     async def _look_afresh(self, facts: GrantFacts) -> tuple[GrantFacts, Problem | None]:
         """Facts on which the grant, and every agent that it is about to let in by a rule that did
         not, was read after the decision to give."""
         await self._read_grant(facts)
-        known = self._world.grants.written(facts.grant.key)
+        known = self._let_in.still(facts.grant.meta.uid, self._policies(facts))
         looked_at = facts.pairs
         unseen = await self._read_agents(looked_at - known)
         fresh = self._world.grants.facts(facts.grant.key)
@@ -121,31 +132,9 @@ class GrantPipeline:
 
     async def _read_agents(self, pairs: Pairs) -> dict[Key, Problem]:
         """Those that could not be read, and why."""
-        agents = {Key(c.namespace, c.name) for c, _ in pairs if c.kind == "AgentIdentity"}
-        looks = {a: i for a in sorted(agents) if (i := self._world.identities.get(a))}
-        found = await asyncio.gather(*(self._read_agent(i) for i in looks.values()))
-        return {agent: problem for agent, problem in zip(looks, found, strict=True) if problem}
-
-    async def _read_agent(self, identity: Identity) -> Problem | None:
-        key, fresh = identity.key, self._tools.fresh
-        try:
-            await asyncio.gather(
-                self._read_identity(identity),
-                fresh.look_at_surroundings(identity.class_name, key.namespace),
-            )
-        except Problem as problem:
-            return problem
-        return None
-
-    async def _read_identity(self, identity: Identity) -> None:
-        try:
-            body = await self._tools.fresh.read(own_path(identity))
-        except ApiError as error:
-            if not error.absent:
-                raise
-            self._world.lose_identity(identity.key, identity.meta.uid)
-        else:
-            self._world.see_identity(body)
+        named = sorted({Key(c.namespace, c.name) for c, _ in pairs if c.kind == "AgentIdentity"})
+        agents = (self._world.identities.get(key) for key in named)
+        return await self._tools.fresh.look_at_agents(a for a in agents if a)
 
     # --- telling
 
@@ -155,7 +144,10 @@ class GrantPipeline:
         spec = facts.grant.spec
         enforced = spec is not None and spec.enforcement == "Enforce" and facts.mesh_installed
         granted = enforced and verdict.standing is Standing.GRANTED
-        self._world.grants.wrote(facts.grant.key, facts.pairs if granted else frozenset())
+        pairs = facts.pairs if granted else frozenset()
+        self._world.grants.wrote(facts.grant.key, pairs)
+        meta = facts.grant.meta
+        self._let_in.note(meta.uid, meta.generation, self._policies(facts), pairs)
 
     def _tell_repairs(self, facts: GrantFacts, verdict: Verdict, outcome: Outcome) -> None:
         """What was put back is drift where this generation with these callers was in place."""
@@ -210,6 +202,7 @@ class GrantPipeline:
         if not rest:
             self._world.grants.lose(grant.key, grant.meta.uid)
             self._settled.pop(grant.meta.uid, None)
+            self._let_in.forget(grant.meta.uid)
         return None
 
     def _left_shut(self, facts: GrantFacts) -> list[Resource]:

@@ -11,13 +11,14 @@ from agent_identity.core.checks import Standing
 from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.facts import Facts
 from agent_identity.core.plan import Action, Verb
-from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Kind
+from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Kind, Observed
 from agent_identity.core.status import Report, Status, identity_status
 from agent_identity.providers.contract import Provider
 from agent_identity.reconcile.callees_first import CalleesFirst
 from agent_identity.reconcile.decide import Decision, decide, plan, rooms_by_kind
 from agent_identity.reconcile.execute import Executor, Outcome
 from agent_identity.reconcile.fresh import FreshReads
+from agent_identity.reconcile.let_in import LetIn
 from agent_identity.reconcile.own import OwnWriter, own_path, was_ready
 from agent_identity.reconcile.second_look import SecondLook
 from agent_identity.reconcile.world import World
@@ -49,6 +50,7 @@ class Pipeline:
         self._world = tools.world
         self._room_of = rooms_by_kind(tools.rooms)
         self._second_look = SecondLook(tools.kube, tools.world, tools.executor)
+        self._let_in: LetIn[str] = LetIn()
         self._settled: dict[str, int] = {}
 
     async def reconcile(self, facts: Facts) -> Problem | None:
@@ -76,6 +78,8 @@ class Pipeline:
         await self._tools.executor.take(changes.takes, facts, outcome)
         await self._forget_gone_accounts(facts, outcome)
         if changes.gives or self._lacks_finalizer(facts, decision):
+            if any(a.ref.kind is Kind.AUTHORIZATION_POLICY for a in changes.gives):
+                await self._look_at_callers(facts)
             seen_afresh = await self._look_afresh(facts, decision)
             if seen_afresh is None:
                 raise Failed(Reason.BUSY, "the identity has changed meanwhile", retry_after=0.05)
@@ -108,6 +112,25 @@ class Pipeline:
     def _lacks_finalizer(self, facts: Facts, decision: Decision) -> bool:
         granted = decision.verdict.standing is Standing.GRANTED
         return granted and CLEANUP_FINALIZER not in facts.identity.meta.finalizers
+
+    async def _look_at_callers(self, facts: Facts) -> None:
+        """Every agent that is about to be let in by a policy that does not let it in yet."""
+        known = self._let_in.still(facts.identity.meta.uid, self._policies(facts))
+        world, here = self._world, facts.identity.key.namespace
+        named = world.callers.agents(facts.callers or (), here)
+        new = (world.identities.get(key) for key in named if world.principal(key) not in known)
+        problems = await self._tools.fresh.look_at_agents(agent for agent in new if agent)
+        if problems:
+            raise next(iter(problems.values()))
+
+    def _policies(self, facts: Facts) -> list[Observed]:
+        owned = self._world.objects.labelled(facts.identity.key).values()
+        return [seen for seen in owned if seen.ref.kind is Kind.AUTHORIZATION_POLICY]
+
+    def _note_let_in(self, facts: Facts) -> None:
+        meta = facts.identity.meta
+        who = frozenset(p for found in (facts.callers or {}).values() for p in found)
+        self._let_in.note(meta.uid, meta.generation, self._policies(facts), who)
 
     async def _look_afresh(self, facts: Facts, decision: Decision) -> Facts | None:
         """Facts on which identity, class and namespace were read after the decision to give; None
@@ -152,6 +175,7 @@ class Pipeline:
                 REPAIRED.labels(action.ref.kind.value).inc()
         if not outcome.problems:
             self._settled[identity.meta.uid] = mark
+            self._note_let_in(facts)
 
     async def _report(
         self, facts: Facts, decision: Decision, problems: Mapping[str, Problem]
@@ -175,6 +199,7 @@ class Pipeline:
     def forget(self, key: Key, uid: str) -> None:
         """An identity is gone."""
         self._settled.pop(uid, None)
+        self._let_in.forget(uid)
         self._tools.first.forget(key)
         log.info("gone: %s", key)
 

@@ -111,6 +111,10 @@ class WorkQueue:
         """Whether a key is due or worked on; one that waits to be tried again is not."""
         return key in self._since or key in self._working
 
+    def failing(self, key: Key) -> bool:
+        """Whether what was last tried of a key failed, and is to be tried again."""
+        return key in self._failures
+
     @property
     def depth(self) -> int:
         return len(self._since)

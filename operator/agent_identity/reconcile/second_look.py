@@ -10,6 +10,7 @@ from agent_identity.core.checks import in_the_way
 from agent_identity.core.errors import Failed
 from agent_identity.core.facts import Facts
 from agent_identity.core.identity import Identity
+from agent_identity.core.resource import Key, Kind, Ref
 from agent_identity.reconcile.execute import Executor
 from agent_identity.reconcile.world import World
 
@@ -36,6 +37,21 @@ class SecondLook:
         self._world.see_identity(body)
         known = self._world.identities.get(identity.key)
         return known is not None and _is_same(known, identity)
+
+    async def looks_at_owner(self, account: Key) -> None:
+        """An account, and the identity that its label names."""
+        ref = Ref(Kind.SERVICE_ACCOUNT, account.namespace, account.name)
+        await self._executor.look_again(ref)
+        seen = self._world.owned.get(ref)
+        if seen is None or not (seen.labelled and seen.identity):
+            return
+        try:
+            body = await self._kube.get(IDENTITIES.path(account.namespace, seen.identity))
+        except ApiError as error:
+            if not error.absent:
+                raise
+        else:
+            self._world.see_identity(body)
 
     async def finds_in_the_way(self, facts: Facts) -> bool:
         """Whether what was in its way is there, as it was seen."""

@@ -365,14 +365,14 @@ class World:
         seen = self.owned.get(Ref(Kind.SERVICE_ACCOUNT, account.namespace, account.name))
         return seen.uid if seen and seen.labelled else ""
 
-    def wants_vault(self, home: str, account: Key) -> bool:
-        """Whether an identity that may have it wants a role for this account at this home."""
+    def wants_vault(self, may_be: Callable[[str], bool], account: Key) -> bool:
+        """Whether an identity that may have it wants a role for this account at such a home."""
         for key in self._index.by_account.get(account, ()):
             identity = self.identities[key]
             facts = self._own_facts(identity)
             vault = facts.agent_class.vault if facts.agent_class else None
             asks = identity.vault is not None and not identity.deleting
-            here = asks and vault is not None and vault_home(vault) == home
+            here = asks and vault is not None and may_be(vault_home(vault))
             if here and judge(facts).standing is Standing.GRANTED:
                 return True
         return False

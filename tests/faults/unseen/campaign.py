@@ -1,7 +1,7 @@
 """All groups of cases, one after the other on one theatre."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -48,8 +48,8 @@ GROUPS: Mapping[str, Group] = MappingProxyType(
 IDS = tuple(case for group in GROUPS.values() for case in group.ids)
 
 
-async def run(report: Report, only: str = "", sample: int | None = None) -> Tally:
-    """only: cases whose id has this in it. sample: so many of them."""
+async def run(report: Report, only: str | Collection[str] = "", sample: int | None = None) -> Tally:
+    """only: cases whose id has this in it, or these ids. sample: so many of them."""
     tally = Tally(report, chosen(IDS, only, sample))
     async with ground(tally, report) as here:
         for name, group in GROUPS.items():

@@ -24,6 +24,8 @@ AHEAD_OR_BEHIND: Mapping[str, int] = MappingProxyType(
 )
 JUMPS: Mapping[str, int] = MappingProxyType({"set-ahead": DAY, "set-back": -DAY})
 _UNANSWERED = "delete-without-vault"
+# What a Vault that does not answer keeps stands without guards, until it answers.
+_OWED = frozenset({"guards first"})
 _DEADLINE_SECONDS = 10
 _LEASE_SECONDS = 15
 _CLOCK = Path(__file__).with_name("clock")
@@ -78,7 +80,8 @@ async def _run(
     for one in standing:
         more = [f"the operator ended {again} times"] if again else []
         more += late.get(one.case, [])
-        await ground.judge(one, ends[one.workload.name], *more)
+        without = _OWED if one in alone else frozenset()
+        await ground.judge(one, ends[one.workload.name], *more, without=without)
 
 
 def _workload(case: str) -> str:

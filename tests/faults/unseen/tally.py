@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 Report = Callable[[str], None]
@@ -55,9 +55,10 @@ def group_of(case: str) -> str:
     return case.partition("/")[0]
 
 
-def chosen(ids: Sequence[str], only: str, sample: int | None) -> frozenset[str]:
-    """only: what is in an id. sample: so many of them, always the same."""
-    found = [case for case in ids if only in case]
+def chosen(ids: Sequence[str], only: str | Collection[str], sample: int | None) -> frozenset[str]:
+    """only: what is in an id, or whole ids. sample: so many of them, always the same."""
+    part = only if isinstance(only, str) else None
+    found = [case for case in ids if (case in only if part is None else part in case)]
     if sample is not None and sample < len(found):
         found = random.Random(0).sample(found, sample)
     return frozenset(found)

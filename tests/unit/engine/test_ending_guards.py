@@ -158,6 +158,24 @@ async def test_a_callee_that_lags_for_ever_holds_nobody() -> None:
     assert gone(op)
 
 
+@told
+async def test_a_callee_that_failed_to_close_is_waited_for_as_long() -> None:
+    op = Operator()
+    await op.ready()
+    caller = {"kind": "AgentIdentity", "name": "agent"}
+    op.identity("callee", inbound={**OPEN, "rules": [{**OPEN["rules"][0], "from": [caller]}]})
+    await op.drain()
+    op.queue.back_off(Key("agents", "callee"))
+    before = op.there()
+    op.delete()
+    await op.drain()
+    await op.turn()
+    assert op.there() == before
+    op.now += PATIENCE_SECONDS
+    await op.turn()
+    assert gone(op)
+
+
 # --- what a deletion can't wait for
 
 

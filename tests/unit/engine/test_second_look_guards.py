@@ -1,12 +1,14 @@
 """An old view takes nothing from who is there now."""
 
 import copy
+from dataclasses import replace
 
 from test_memory_guards import Json, told
 from test_wiring_guards import FULL, NAMES, Operator
 
 from agent_identity.api.conditions import Reason
 from agent_identity.core.errors import Failed
+from agent_identity.core.resource import Key, Kind, Ref
 
 DOWN = Failed(Reason.UNREACHABLE, "no answer")
 
@@ -43,19 +45,23 @@ async def test_an_old_spec_takes_no_role_from_the_next_one() -> None:
 async def test_objects_that_are_in_nobodys_way_any_more_take_nothing() -> None:
     op = Operator()
     await op.ready()
+    seen = op.world.owned[Ref(Kind.SERVICE_ACCOUNT, "agents", "agent")]
+    op.world.object_changed(seen, replace(seen, owner_uid="uid-of-an-earlier-one"))
     path = NAMES["ServiceAccount"].format("agent")
-    real = op.api.objects[path]
-    earlier = copy.deepcopy(real)
-    earlier["metadata"]["ownerReferences"][0]["uid"] = "uid-of-an-earlier-one"
-    op.api.objects[path] = earlier
-    op.start_anew()
-    op.api.put(path, real)
-    await op.serve()
-    op.quiet()
+    op.api.put(path, op.api.objects[path])
     assert isinstance(await op.turn(), Failed)
     assert not op.touched("DELETE", "PUT")
     await op.turn()
     assert op.condition()["status"] == "True"
+
+
+@told
+async def test_a_class_sweeps_no_role_of_one_that_it_has_not_seen_yet() -> None:
+    op = Operator()
+    await op.ready()
+    op.world.lose_identity(Key("agents", "agent"), "uid-of-agent")
+    await op.serve()
+    assert op.role_of("agent") in op.vault.stored
 
 
 @told

@@ -1,13 +1,18 @@
 """Vault: a whole role for an exact account; and only what is ours there is changed or deleted."""
 
-from typing import Any
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
 
 import pytest
-from test_memory_guards import DELETED, Json, told
+from test_memory_guards import DELETED, Json, MemoryVault, told
 from test_wiring_guards import CLASS, CLEANUP, FULL, HOME, Operator
 
 from agent_identity.api.conditions import Reason
-from agent_identity.core.errors import Failed
+from agent_identity.clients.kube import ApiError
+from agent_identity.clients.vault import Vault
+from agent_identity.core.errors import Failed, Problem
+from agent_identity.core.resource import Key
 from agent_identity.providers.contract import Debt
 
 DOWN = Failed(Reason.UNREACHABLE, "no answer")
@@ -246,3 +251,290 @@ async def test_a_class_stays_while_something_is_owed_to_its_vault() -> None:
     await op.serve()
     assert CLASS not in op.api.objects
     assert op.vault.entities == {}
+
+
+# --- one role that can't be taken away
+
+GHOSTS = [f"auth/kubernetes/role/prod_agents_{name}" for name in ("a", "b", "c")]
+
+
+async def _with_one_ghost_that_stays() -> Operator:
+    """The agent is ready, and of three roles that nobody wants the first can't be taken away."""
+    op = Operator()
+    await op.ready()
+    op.vault.stored |= {ghost: {} for ghost in GHOSTS}
+    op.vault.broken[f"DELETE {GHOSTS[0]}"] = Failed(Reason.SEALED, "no")
+    return op
+
+
+@told
+async def test_a_role_that_cannot_be_swept_keeps_no_other_there() -> None:
+    op = await _with_one_ghost_that_stays()
+    problem = await op.serve()
+    assert [ghost for ghost in GHOSTS if ghost in op.vault.stored] == GHOSTS[:1]
+    assert isinstance(problem, Failed)
+    rows = op.api.objects[CLASS]["status"]["conditions"]
+    assert next(c for c in rows if c["type"] == "VaultReady")["reason"] == "Sealed"
+    op.vault.broken.clear()
+    assert await op.serve() is None
+    assert GHOSTS[0] not in op.vault.stored
+
+
+@told
+async def test_what_could_not_be_swept_comes_last_the_next_time() -> None:
+    """A Vault that fails is left alone for a moment: what comes after may not even be tried."""
+    op = await _with_one_ghost_that_stays()
+    await op.serve()
+    op.vault.stored |= {ghost: {} for ghost in GHOSTS}
+    op.quiet()
+    await op.serve()
+    assert op.touched("DELETE auth") == [f"DELETE {g}" for g in (*GHOSTS[1:], GHOSTS[0])]
+
+
+@told
+async def test_a_role_that_cannot_be_swept_holds_no_identity_back() -> None:
+    op = await _with_one_ghost_that_stays()
+    await op.serve()
+    op.identity("another", **FULL)
+    assert await op.turn("another") is None
+    assert await op.turn() is None
+    assert op.condition("VaultReady", "another")["status"] == "True"
+
+
+@told
+async def test_a_role_that_cannot_be_swept_keeps_no_debt_from_being_paid() -> None:
+    op = await _with_one_ghost_that_stays()
+    op.vault.log_in("agents", "gone", "uid-of-gone")
+    await op.ledger.record([Debt("uid-of-gone", HOME, "agents", "gone")])
+    await op.serve()
+    assert op.vault.entities == {}
+    assert op.ledger.owed_to(HOME) == []
+
+
+@told
+async def test_a_debt_that_cannot_be_paid_keeps_no_other_from_being_paid() -> None:
+    op = await _with_one_ghost_that_stays()
+    op.vault.log_in("agents", "gone", "uid-of-gone")
+    debts = [Debt("uid-of-a", HOME, "agents", "a"), Debt("uid-of-gone", HOME, "agents", "gone")]
+    await op.ledger.record(debts)
+    assert isinstance(await op.serve(), Failed)
+    assert op.ledger.owed_to(HOME) == debts[:1]
+
+
+@told
+async def test_tokens_that_could_not_be_ended_by_the_sweep_end_later() -> None:
+    op = Operator()
+    await op.ready()
+    op.log_in()
+    op.namespace()
+    op.vault.broken["DELETE identity"] = DOWN
+    await op.serve()
+    assert op.role_of("agent") not in op.vault.stored
+    op.vault.broken.clear()
+    await op.serve()
+    assert op.vault.entities == {}
+
+
+# --- a class that is not as it was seen
+
+GONE = ApiError(404, Reason.REJECTED, "the API server answered 404")
+
+
+@pytest.mark.parametrize("held", [False, True])
+@told
+async def test_for_a_class_that_is_gone_nothing_is_written(*, held: bool) -> None:
+    op = Operator()
+    if held:
+        await op.serve()
+        op.vault.stored.clear()
+        op.quiet()
+    del op.api.objects[CLASS]
+    assert await op.serve() is None
+    assert op.vault.stored == {}
+    assert not op.touched("WRITE", "POST", "PATCH")
+    assert op.world.classes == {}
+
+
+@told
+async def test_for_a_class_that_goes_before_it_is_held_nothing_is_written() -> None:
+    op = Operator()
+    op.api.broken[f"PATCH {CLASS}"] = GONE
+    await op.serve()
+    assert op.vault.stored == {}
+    assert op.touched("PATCH") == [f"PATCH {CLASS}"]
+    assert op.world.classes == {}
+
+
+@told
+async def test_from_a_class_that_was_made_anew_nothing_is_taken() -> None:
+    op = Operator()
+    await op.ready()
+    now = op.api.objects[CLASS]
+    before = {**now["metadata"], "deletionTimestamp": DELETED, "uid": "uid-of-before"}
+    del op.world.classes["default"]
+    op.world.see_class({**now, "metadata": {**before, "resourceVersion": "1"}})
+    assert op.world.classes["default"].deleting
+    await op.serve()
+    assert op.role_of("agent") in op.vault.stored
+    assert POLICY in op.vault.stored
+
+
+# --- one Vault, two addresses
+
+OTHER = CLASS.replace("/default", "/other")
+ELSEWHERE = "https://vault:8200"
+AGENT, HELPER = Operator.role_of("agent"), Operator.role_of("helper")
+
+
+class Reached(MemoryVault):
+    """A server by one of its addresses."""
+
+    def __init__(self, server: MemoryVault, spec: Any, down: set[str], accessor: str) -> None:
+        self.__dict__ |= server.__dict__
+        self.spec, self.down, self.accessor = spec, down, accessor
+
+    def note(self, verb: str, path: str, body: Mapping[str, Any] | None = None) -> None:
+        super().note(verb, path, body)
+        if self.spec.address in self.down:
+            raise DOWN
+
+    async def read(self, path: str) -> Json | None:
+        there = await super().read(path)
+        return {"kubernetes/": {"accessor": self.accessor}} if path == "sys/auth" else there
+
+    async def delete(self, path: str) -> None:
+        await asyncio.sleep(0)
+        await super().delete(path)
+
+
+class TwoAddresses(Operator):
+    """The class `other` reaches by another address: the same Vault, or another one."""
+
+    def __init__(self, *, another: MemoryVault | None = None) -> None:
+        super().__init__()
+        self.down: set[str] = set()
+        if another:
+            another.calls = self.api.calls
+
+        def connected(spec: Any) -> Vault:
+            away = spec.address == ELSEWHERE
+            server = another if another and away else self.vault
+            accessor = "another" if another and away else "acc"
+            return cast("Vault", Reached(server, spec, self.down, accessor))
+
+        self.vault.connected = connected  # type: ignore[method-assign]
+        self.restart()
+        body = self.api.objects[CLASS]
+        vault = {**body["spec"]["vault"], "address": ELSEWHERE}
+        meta = {**body["metadata"], "name": "other", "uid": "uid-of-other"}
+        other = {**body, "metadata": meta, "spec": {**body["spec"], "vault": vault}}
+        self.world.see_class(self.api.put(OTHER, other))
+
+    async def serve_other(self) -> Problem | None:
+        return await self.classes.reconcile(self.world.classes["other"])
+
+    async def both_ready(self) -> None:
+        """`agent` by the one address, `helper` by the other."""
+        await self.serve_other()
+        await self.ready()
+        self.identity("helper", className="other", **FULL)
+        assert await self.turn("helper") is None
+        assert {AGENT, HELPER} <= set(self.vault.stored)
+        self.log_in()
+        self.quiet()
+
+
+@told
+async def test_of_a_vault_with_two_addresses_neither_class_takes_the_others_roles() -> None:
+    op = TwoAddresses()
+    await op.both_ready()
+    for _ in range(2):
+        assert [await op.serve(), await op.serve_other()] == [None, None]
+        assert [await op.turn(), await op.turn("helper")] == [None, None]
+    assert not op.touched("DELETE", "WRITE")
+
+
+@told
+async def test_what_nobody_wants_at_a_vault_with_two_addresses_is_swept_once() -> None:
+    op = TwoAddresses()
+    await op.both_ready()
+    op.vault.stored |= {ghost: {} for ghost in GHOSTS}
+    await asyncio.gather(op.serve(), op.serve_other())
+    assert sorted(op.touched("DELETE auth")) == [f"DELETE {ghost}" for ghost in GHOSTS]
+
+
+@told
+async def test_a_class_that_goes_leaves_the_others_roles_at_the_same_vault() -> None:
+    op = TwoAddresses()
+    await op.both_ready()
+    body = op.api.objects[OTHER]
+    body["metadata"]["deletionTimestamp"] = DELETED
+    op.world.see_class(op.api.put(OTHER, body))
+    await op.serve_other()
+    assert OTHER not in op.api.objects
+    assert op.touched("DELETE auth") == [f"DELETE {HELPER}"]
+    assert op.vault.entities
+    await op.serve()
+    assert await op.turn() is None
+    assert AGENT in op.vault.stored
+
+
+@told
+async def test_while_one_address_was_never_reached_its_identities_keep_their_roles() -> None:
+    op = TwoAddresses()
+    await op.both_ready()
+    op.restart()
+    op.down.add(ELSEWHERE)
+    await op.serve()
+    assert isinstance(await op.serve_other(), Failed)
+    problem = await op.turn("helper")
+    assert problem is not None
+    assert problem.reason is Reason.UNREACHABLE
+    await op.serve()
+    assert not op.touched("DELETE")
+    op.down.clear()
+    assert await op.serve_other() is None
+    assert await op.turn("helper") is None
+
+
+@told
+async def test_while_one_address_was_never_reached_a_wider_role_goes() -> None:
+    """It may be at another Vault, and gives what the identity may not have any more."""
+    op = TwoAddresses()
+    op.down.add(ELSEWHERE)
+    await op.ready()
+    await op.serve_other()
+    op.identity(className="other", **FULL)
+    await op.turn()
+    assert AGENT not in op.vault.stored
+
+
+@told
+async def test_an_identity_goes_though_the_others_address_is_down() -> None:
+    op = TwoAddresses()
+    await op.both_ready()
+    op.down.add(ELSEWHERE)
+    op.delete()
+    assert await op.turn() is None
+    assert op.there() == set()
+    assert op.vault.entities == {}
+
+
+@pytest.mark.parametrize("by", ["sweep", "turn"])
+@told
+async def test_at_another_vault_a_role_of_the_same_name_goes(by: str) -> None:
+    another = MemoryVault()
+    op = TwoAddresses(another=another)
+    await op.ready()
+    another.stored[AGENT] = dict(op.vault.stored[AGENT])
+    if by == "turn":
+        op.world.lose_identity(Key("agents", "agent"), "uid-of-agent")
+        op.vault.broken["DELETE"] = another.broken["DELETE"] = DOWN
+        await op.serve_other()
+        another.broken.clear()
+        op.identity(**FULL)
+        await op.turn()
+    else:
+        await op.serve_other()
+    assert AGENT not in another.stored
+    assert AGENT in op.vault.stored

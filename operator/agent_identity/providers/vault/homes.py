@@ -1,0 +1,176 @@
+"""The homes of all classes: one address, one Vault namespace and one mount each.
+
+Two homes may be one place, reached by two addresses: the accessor that Vault gave the mount tells.
+Vault can't be watched, so an inventory of the roles under our prefix is kept for each place: listed
+when a class is served, and kept up with every write.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent_identity.api.conditions import Reason
+from agent_identity.api.v1alpha1 import ClassVault
+from agent_identity.clients.vault import Vault
+from agent_identity.core.errors import Failed, Invalid, Waiting
+from agent_identity.core.identity import AgentClass
+from agent_identity.core.names import split_vault_role, vault_home, vault_marker
+
+Connect = Callable[[ClassVault], Vault]
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    """What is known of one mount. going: roles that are being swept; left: those that could not
+    be."""
+
+    accessor: str
+    roles: set[str] = field(default_factory=set)
+    policies_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    going: set[str] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
+
+    def lose(self, role: str) -> None:
+        """It is not there any more."""
+        self.roles.discard(role)
+        self.left.discard(role)
+        self.policies_of.pop(role, None)
+
+
+@dataclass(slots=True)
+class Home:
+    """How a place is reached."""
+
+    vault: Vault
+    mount: str
+    place: Place
+
+    def role_path(self, role: str) -> str:
+        return f"auth/{self.mount}/role/{role}"
+
+    def is_at(self, other: "Home") -> bool:
+        same = self.place.accessor == other.place.accessor
+        return same and self.mount == other.mount
+
+
+class Homes:
+    """Homes by their names; those that were listed are in it.
+
+    cluster_uid: of the kube-system namespace, which tells two clusters of one name apart.
+    """
+
+    def __init__(self, cluster: str, cluster_uid: Callable[[], str], connect: Connect) -> None:
+        self._cluster = cluster
+        self._cluster_uid = cluster_uid
+        self._connect = connect
+        self._known: dict[str, Home] = {}
+        self._clients: dict[str, Vault] = {}
+        self._home_of_class: dict[str, str] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._known
+
+    def __getitem__(self, name: str) -> Home:
+        return self._known[name]
+
+    def get(self, name: str) -> Home | None:
+        return self._known.get(name)
+
+    def names(self) -> list[str]:
+        return sorted(self._known)
+
+    def with_role(self, role: str, *, first: str) -> dict[str, Home]:
+        """Every place that has a role, once: as the home `first`, where it is that one too."""
+        names = sorted(self._known, key=lambda name: (name == first, name))
+        # Of two names of one place the later one stays.
+        of_place = {
+            id(self._known[n].place): n for n in names if role in self._known[n].place.roles
+        }
+        return {name: self._known[name] for name in of_place.values()}
+
+    def may_be_at(self, home: Home, name: str) -> bool:
+        """Whether the home of this name is at the same place; one that was not reached yet may."""
+        known = self._known.get(name)
+        return known is None or known.place is home.place
+
+    async def look_up(self, agent_class: AgentClass) -> Home:
+        """The class's home, nothing listed yet."""
+        vault = self._client(agent_class)
+        mount = vault.spec.agent_auth.mount
+        mounts = await vault.read("sys/auth") or {}
+        if f"{mount}/" not in mounts:
+            raise Failed(Reason.REJECTED, f"Vault {vault.spec.address} has no auth/{mount}")
+        return Home(vault, mount, Place(str(mounts[f"{mount}/"]["accessor"])))
+
+    async def enter(self, agent_class: AgentClass) -> Home:
+        """The class's home with a fresh list of roles; refused where the prefix is not ours."""
+        home = await self.look_up(agent_class)
+        await self._claim_prefix(home)
+        home.place = next((h.place for h in self._known.values() if h.is_at(home)), home.place)
+        self._known[self._home_of_class[agent_class.name]] = home
+        await self._list(home)
+        return home
+
+    async def _list(self, home: Home) -> None:
+        place = home.place
+        before = set(place.roles)
+        listed = await home.vault.keys(f"auth/{home.mount}/role")
+        ours = {r for r in listed if split_vault_role(self._cluster, r)}
+        # What was written or taken away while the list was on its way may be otherwise in it.
+        since, gone = place.roles - before, before - place.roles
+        # Of what could not be swept, the tokens may be left where the role is not.
+        place.roles = (ours - gone) | since | place.left
+
+    def leave(self, agent_class: AgentClass) -> None:
+        """The class has nothing there any more."""
+        self._clients.pop(agent_class.name, None)
+        name = self._home_of_class.pop(agent_class.name, "")
+        if name not in self._home_of_class.values():
+            self._known.pop(name, None)
+
+    def _client(self, agent_class: AgentClass) -> Vault:
+        spec = agent_class.vault
+        if spec is None:
+            raise Invalid(Reason.INVALID_SPEC, "the class has no vault")
+        self._home_of_class[agent_class.name] = vault_home(spec)
+        known = self._clients.get(agent_class.name)
+        if known is None or known.spec.model_copy(update={"policies": None}) != spec.model_copy(
+            update={"policies": None}
+        ):
+            known = self._clients[agent_class.name] = self._connect(spec)
+        return known
+
+    async def _claim_prefix(self, home: Home) -> None:
+        path = home.role_path(vault_marker(self._cluster))
+        marker = await self._marker(home, path)
+        uid = self._cluster_uid()
+        if marker is None:
+            await home.vault.write(path, _marker_payload(uid))
+        elif marker.get("bound_service_account_names") != [uid]:
+            detail = f"{path} of Vault {home.vault.spec.address} belongs to another cluster"
+            raise Waiting(Reason.CLUSTER_NAME_TAKEN, detail)
+
+    async def _marker(self, home: Home, path: str) -> Mapping[str, Any] | None:
+        """The first path with our name in it: another name's is refused."""
+        try:
+            return await home.vault.read(path)
+        except Failed as failure:
+            if failure.reason is not Reason.FORBIDDEN:
+                raise
+            detail = f"{failure.message} (is clusterName right?)"
+            raise Failed(failure.reason, detail) from failure
+
+
+def _marker_payload(cluster_uid: str) -> dict[str, Any]:
+    """A role that nobody can log in with: no namespace can have this name."""
+    return {
+        "bound_service_account_names": [cluster_uid],
+        "bound_service_account_namespaces": ["_cluster_"],
+        "audience": "agentidentity.dev/nobody",
+        "alias_name_source": "serviceaccount_uid",
+        "token_policies": [],
+        "token_no_default_policy": True,
+        "token_type": "service",
+        "token_ttl": 1,
+        "token_max_ttl": 1,
+    }

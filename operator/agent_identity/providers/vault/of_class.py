@@ -1,0 +1,153 @@
+"""What a class needs at its Vault: its policies, and that nothing is there that nobody wants."""
+
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+
+from agent_identity.api.conditions import ConditionType, Reason
+from agent_identity.core.errors import Failed, Problem
+from agent_identity.core.identity import AgentClass
+from agent_identity.core.names import (
+    split_vault_role,
+    vault_home,
+    vault_policy_prefix,
+    vault_role,
+)
+from agent_identity.core.resource import Key
+from agent_identity.core.status import Report
+from agent_identity.providers.contract import Debt, Wanted
+from agent_identity.providers.vault.desired import class_policies
+from agent_identity.providers.vault.homes import Home, Homes
+from agent_identity.providers.vault.roles import Accounts, Roles
+from agent_identity.telemetry import log
+
+
+class VaultClasses:
+    """Of every class; see providers.contract."""
+
+    condition = ConditionType.VAULT
+
+    def __init__(self, cluster: str, homes: Homes, roles: Roles, accounts: Accounts) -> None:
+        self._cluster = cluster
+        self._homes = homes
+        self._roles = roles
+        self._accounts = accounts
+        self._troubles: dict[str, Problem] = {}
+
+    def asked(self, agent_class: AgentClass) -> bool:
+        return agent_class.vault is not None
+
+    def _note(self, agent_class: AgentClass, trouble: Problem) -> None:
+        """A Vault that is busy for a moment is not in trouble."""
+        if trouble.reason is not Reason.BUSY:
+            self._troubles[agent_class.name] = trouble
+
+    async def reach(self, agent_class: AgentClass) -> bool:
+        try:
+            await self._homes.look_up(agent_class)
+        except Problem as trouble:
+            self._note(agent_class, trouble)
+            raise
+        return True
+
+    async def serve(self, agent_class: AgentClass, wanted: Wanted) -> Report:
+        """What can't be swept is told, and keeps nothing from the class's identities."""
+        try:
+            home = await self._homes.enter(agent_class)
+            await self._write_policies(agent_class, home)
+        except Problem as trouble:
+            self._note(agent_class, trouble)
+            raise
+        self._troubles.pop(agent_class.name, None)
+        return Report(self.condition, problem=await self._sweep(home, wanted))
+
+    async def _write_policies(self, agent_class: AgentClass, home: Home) -> None:
+        policies = class_policies(self._cluster, agent_class, home.place.accessor)
+        for name, text in policies.items():
+            path = f"sys/policies/acl/{name}"
+            there = await home.vault.read(path)
+            if there is None or there.get("policy") != text:
+                await home.vault.write(path, {"policy": text})
+        await self._remove_policies(agent_class, home, keep=set(policies))
+
+    async def _remove_policies(
+        self, agent_class: AgentClass, home: Home, *, keep: set[str]
+    ) -> None:
+        """Policies of the class that it has no more. An operator that may not list policies may
+        not write any either, which is enough where the class only names policies of others."""
+        prefix = vault_policy_prefix(self._cluster, agent_class.name)
+        try:
+            names = await home.vault.keys("sys/policies/acl")
+        except Failed as failure:
+            if keep or failure.reason is not Reason.FORBIDDEN:
+                raise
+            return
+        for name in names:
+            if name.startswith(prefix) and name not in keep:
+                await home.vault.delete(f"sys/policies/acl/{name}")
+
+    async def _sweep(self, home: Home, wanted: Wanted) -> Failed | None:
+        """Goes on with the others where one role can't be taken away; why the first could not."""
+        failures: dict[str, Failed] = {}
+        async for role in self._unwanted(home, wanted):
+            try:
+                await self._sweep_one(home, role)
+            except Failed as failure:
+                home.place.left.add(role)
+                failures[role] = failure
+        return _left_over(failures)
+
+    async def _unwanted(self, home: Home, wanted: Wanted) -> AsyncIterator[str]:
+        """Asked for each role just before it goes: an identity may have come since the list, and
+        another class may be taking it away. What failed before comes last: after a failure Vault
+        may be left alone for a moment."""
+        place = home.place
+        for role in sorted(place.roles, key=lambda role: (role in place.left, role)):
+            owner = split_vault_role(self._cluster, role)
+            if owner is None or await wanted(partial(self._homes.may_be_at, home), Key(*owner)):
+                continue
+            if role in place.roles and role not in place.going:
+                yield role
+
+    async def _sweep_one(self, home: Home, role: str) -> None:
+        place = home.place
+        place.going.add(role)
+        try:
+            with self._roles.unnamed(role):
+                await self._roles.take(home, role)
+        finally:
+            place.going.discard(role)
+
+    async def leave(self, agent_class: AgentClass, wanted: Wanted) -> None:
+        try:
+            home = await self._homes.enter(agent_class)
+        except Problem as trouble:
+            self._note(agent_class, trouble)
+            raise
+        if left := await self._sweep(home, wanted):
+            raise left
+        await self._remove_policies(agent_class, home, keep=set())
+        self._homes.leave(agent_class)
+        self._troubles.pop(agent_class.name, None)
+
+    async def pay(self, agent_class: AgentClass, debt: Debt) -> bool:
+        vault = agent_class.vault
+        if vault is None or vault_home(vault) != debt.home:
+            return False
+        home = self._homes.get(debt.home) or await self._homes.enter(agent_class)
+        role = vault_role(self._cluster, debt.namespace, debt.account)
+        # A new identity may have the account, and so the role, by now; the old UID is gone.
+        if not self._accounts(Key(debt.namespace, debt.account)):
+            with self._roles.unnamed(role):
+                await home.vault.delete(home.role_path(role))
+            home.place.lose(role)
+        await self._roles.forget(home, debt.uid, role)
+        return True
+
+
+def _left_over(failures: Mapping[str, Failed]) -> Failed | None:
+    if not failures:
+        return None
+    role, first = next(iter(failures.items()))
+    log.warning("%d roles that nobody wants stay, %s first: %s", len(failures), role, first.message)
+    told = f"a role that nobody wants can't be taken away: {first.message}"
+    return Failed(first.reason, told, retry_after=first.retry_after)

@@ -1,0 +1,91 @@
+"""One role at one home: what it says, how it is written, and how it and its tokens end."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from agent_identity.core.errors import Failed
+from agent_identity.core.names import split_vault_role
+from agent_identity.core.resource import Body, Key
+from agent_identity.providers.vault.homes import Home
+
+Accounts = Callable[[Key], str]
+"""UID of the live ServiceAccount of this (namespace, account); empty where there is none."""
+
+
+class Roles:
+    """accounts: see Accounts."""
+
+    def __init__(self, cluster: str, accounts: Accounts) -> None:
+        self._cluster = cluster
+        self._accounts = accounts
+
+    async def write(self, home: Home, role: str, payload: Body) -> None:
+        await home.vault.write(home.role_path(role), payload)
+        home.place.roles.add(role)
+        home.place.policies_of[role] = tuple(payload["token_policies"])
+
+    async def rewrite(self, home: Home, role: str, payload: Body) -> None:
+        before = home.place.policies_of.get(role, ())
+        await self.write(home, role, payload)
+        # Issued tokens keep the policies that they were issued with.
+        if set(before) - set(payload["token_policies"]):
+            await self.forget(home, self.account_of(role), role)
+
+    async def take(self, home: Home, role: str) -> None:
+        await home.vault.delete(home.role_path(role))
+        await self.forget(home, self.account_of(role), role)
+        home.place.lose(role)
+
+    def account_of(self, role: str) -> str:
+        owner = split_vault_role(self._cluster, role)
+        return self._accounts(Key(*owner)) if owner else ""
+
+    async def forget(self, home: Home, account_uid: str, role: str) -> None:
+        """Delete the entity that logins of this account made, and with it their tokens. Only an
+        entity whose one alias is on our mount and names this account."""
+        owner = split_vault_role(self._cluster, role)
+        if not account_uid or owner is None:
+            return
+        accessor = home.place.accessor
+        asked = {"alias_name": account_uid, "alias_mount_accessor": accessor}
+        entity = await home.vault.write("identity/lookup/entity", asked)
+        if not entity or not _is_of(entity, accessor, account_uid, owner):
+            return
+        await home.vault.delete(f"identity/entity/id/{entity['id']}")
+
+    @contextmanager
+    def unnamed(self, role: str) -> Iterator[None]:
+        """A class tells everybody what failed: whose role it was stays out."""
+        try:
+            yield
+        except Failed as failure:
+            told = failure.message.replace(role, f"{self._cluster}_*")
+            raise Failed(failure.reason, told, retry_after=failure.retry_after) from failure
+
+
+def written(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what Vault tells about a role, the fields that we write, as we would write them."""
+    names = (
+        *("bound_service_account_names", "bound_service_account_namespaces"),
+        *("bound_service_account_namespace_selector", "audience", "alias_name_source"),
+        *("token_policies", "token_no_default_policy", "token_type", "token_ttl", "token_max_ttl"),
+        *("token_explicit_max_ttl", "token_period", "token_num_uses", "token_bound_cidrs"),
+    )
+    return {name: payload.get(name) for name in names}
+
+
+def _is_of(
+    entity: Mapping[str, Any], accessor: str, account_uid: str, owner: tuple[str, str]
+) -> bool:
+    aliases = entity.get("aliases") or []
+    if len(aliases) != 1:
+        return False
+    alias = aliases[0]
+    metadata = alias.get("metadata") or {}
+    return (
+        alias.get("mount_accessor") == accessor
+        and alias.get("name") == account_uid
+        and (metadata.get("service_account_namespace"), metadata.get("service_account_name"))
+        == owner
+    )
