@@ -102,6 +102,8 @@ class Player:
             self._act(began, reference.end if reference else None), self._bystander(began)
         )
         self._faults.disarm(self.scene)
+        # A fault may have come at the very end.
+        await self._come_to_rest(reference.end if reference else None)
         end = await self._end(before, seconds, bystander)
         exchanges = tuple(self._log.of(self.scene.name))
         changes = tuple(self._recorder.changes(self.scene.name))

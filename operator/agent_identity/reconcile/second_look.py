@@ -39,7 +39,7 @@ class SecondLook:
         return known is not None and _is_same(known, identity)
 
     async def looks_at_owner(self, account: Key) -> None:
-        """An account, and the identity that its label names."""
+        """An account, the identity that its label names, and what is in that one's way."""
         ref = Ref(Kind.SERVICE_ACCOUNT, account.namespace, account.name)
         await self._executor.look_again(ref)
         seen = self._world.owned.get(ref)
@@ -50,8 +50,10 @@ class SecondLook:
         except ApiError as error:
             if not error.absent:
                 raise
-        else:
-            self._world.see_identity(body)
+            return
+        self._world.see_identity(body)
+        if facts := self._world.facts(Key(account.namespace, seen.identity)):
+            await self.finds_in_the_way(facts)
 
     async def finds_in_the_way(self, facts: Facts) -> bool:
         """Whether what was in its way is there, as it was seen."""
