@@ -23,6 +23,9 @@ from agent_identity.reconcile.world import World
 from agent_identity.registry import Rooms, build_rooms
 from agent_identity.settings import Settings
 
+# A list costs what there is; a short resync is for Vault, which tells nothing by itself.
+_RELIST_AT_LEAST = 10.0
+
 
 def build_engine(
     settings: Settings,
@@ -35,7 +38,7 @@ def build_engine(
 ) -> Engine:
     """Everything wired together. outside: the session for backends other than the API server.
     patience: seconds until a call of theirs is given up."""
-    informers = Informers(kube, world, settings.resync_seconds)
+    informers = Informers(kube, world, max(settings.resync_seconds, _RELIST_AT_LEAST))
     world.mesh_installed = informers.mesh_installed
     rooms = _rooms(settings, world, informers, outside, patience)
     events = EventWriter(kube, instance=settings.instance)
