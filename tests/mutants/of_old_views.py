@@ -12,6 +12,11 @@ KUBE = "operator/agent_identity/clients/kube.py"
 ENDING = "tests/unit/engine/test_ending_guards.py"
 SECOND = "tests/unit/engine/test_second_look_guards.py"
 ANSWERS = "tests/unit/clients/test_kube_answers.py"
+NEWCOMERS = "operator/agent_identity/reconcile/newcomers.py"
+OPENINGS = "operator/agent_identity/core/openings.py"
+FRESH = "operator/agent_identity/reconcile/fresh.py"
+GRANTS = "operator/agent_identity/reconcile/grants.py"
+WHO = "tests/unit/core/test_openings.py"
 STALE = "tests/unit/engine/test_stale_views_guards.py"
 ORDER = "tests/unit/engine/test_order_guards.py"
 
@@ -129,31 +134,103 @@ OLD_VIEWS = (
     Mutant(
         "changed-policy-believed",
         6,
-        "Of a policy that others changed nobody counts as let in already: all are looked at.",
-        "operator/agent_identity/reconcile/let_in.py",
-        "same = left is not None and left.policies == _contents(policies)",
-        "same = left is not None",
+        "Of a policy that others changed it is not believed whom it lets in: it is read.",
+        NEWCOMERS,
+        "return known if digest == seen.digest else None",
+        "return known",
+        (f"{STALE}::test_a_grants_policy_that_others_changed_lets_in_nobody_unseen[changed]",),
+    ),
+    Mutant(
+        "made-anew-unread",
+        6,
+        "Where a grant's policy is made anew, every agent that it lets in is read.",
+        NEWCOMERS,
+        "        if action.seen is None or not concerned:\n            return concerned\n",
+        "        if action.seen is None or not concerned:\n            return frozenset()\n",
         (
-            f"{STALE}::test_a_grants_policy_that_others_changed_lets_in_nobody_unseen",
+            f"{STALE}::test_a_grants_policy_that_others_changed_lets_in_nobody_unseen[taken away]",
             f"{STALE}::test_an_identitys_policy_lets_in_nobody_unseen",
+            f"{STALE}::test_what_others_do_to_a_policy_during_a_turn_is_not_taken_for_ours",
         ),
+    ),
+    Mutant(
+        "wider-rule-for-the-unseen",
+        6,
+        "Who gets more by a rule that was changed is read, as who comes is.",
+        OPENINGS,
+        "return all(other.to.get(of, _ANYTHING) <= mine for of, mine in self.to.items())",
+        "return True",
+        (
+            f"{STALE}::test_a_wider_rule_of_a_grant_is_for_nobody_unseen",
+            f"{STALE}::test_a_wider_rule_of_an_identity_is_for_nobody_unseen",
+            f"{WHO}::test_who_gets_more_is_new",
+        ),
+    ),
+    Mutant(
+        "rule-of-others-believed",
+        6,
+        "A rule of another form than ours proves of nobody that it lets them in.",
+        OPENINGS,
+        "if rule == plain and operation.keys() <= _LIMITS",
+        "if True",
+        (f"{WHO}::test_a_rule_of_another_form_lets_nobody_in_already",),
     ),
     Mutant(
         "caller-not-looked-at",
         6,
         "Before an identity's policy lets in an agent, that agent is read.",
         PIPELINE,
-        "if any(a.ref.kind is Kind.AUTHORIZATION_POLICY for a in changes.gives):",
-        "if False:",
+        "unseen = await self._look_at_callers(facts, changes.gives)",
+        "unseen: dict[str, Problem] = {}",
         (f"{STALE}::test_an_identitys_policy_lets_in_nobody_unseen",),
+    ),
+    Mutant(
+        "unseen-caller-of-an-identity",
+        6,
+        "A caller that can't be read is not let in, and the rest goes on.",
+        PIPELINE,
+        "facts = _without(unseen, facts)",
+        "pass",
+        (f"{STALE}::test_a_caller_that_cannot_be_read_is_not_let_in_and_the_rest_goes_on",),
+    ),
+    Mutant(
+        "caller-of-another-class",
+        6,
+        "A caller that was moved to another class is judged by that one, read afresh.",
+        FRESH,
+        "            if now and now.class_name != named:\n",
+        "            if False:\n",
+        (f"{STALE}::test_a_caller_that_moved_to_another_class_unseen_is_not_let_in",),
+    ),
+    Mutant(
+        "moved-to-another-class",
+        6,
+        "An identity that was moved to another class gets nothing before that one was read.",
+        PIPELINE,
+        "same = fresh.identity.class_name == identity.class_name",
+        "same = True",
+        (f"{STALE}::test_an_identity_that_moved_to_another_class_unseen_is_given_nothing",),
+    ),
+    Mutant(
+        "those-let-in-read-again",
+        11,
+        "Who is let in already costs no read when another one comes.",
+        NEWCOMERS,
+        "return concerned & after.beside(await self._openings_of(action.seen))",
+        "return concerned",
+        (
+            f"{STALE}::test_who_is_in_a_grants_policy_is_not_read_when_another_one_comes",
+            f"{STALE}::test_who_is_in_an_identitys_policy_is_not_read_when_another_one_comes",
+            f"{STALE}::test_after_a_restart_one_read_of_the_policy_tells_who_is_in_it",
+        ),
     ),
     Mutant(
         "shutting-out-waits-for-a-read",
         7,
         "Who goes is shut out though the grant can't be read.",
-        "operator/agent_identity/reconcile/grants.py",
-        "gives = changes.gives and not self._only_narrows(facts)",
-        "gives = changes.gives",
+        GRANTS,
+        "gives = not self._newcomers.only_narrow(changes.gives)",
+        "gives = bool(changes.gives)",
         (f"{STALE}::test_who_goes_is_shut_out_though_the_grant_cannot_be_read",),
     ),
     Mutant(

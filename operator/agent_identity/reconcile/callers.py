@@ -124,11 +124,6 @@ class Callers:
             if principal := self._standings.get(agent, Standing()).principal:
                 yield Caller("AgentIdentity", agent.namespace, agent.name, principal)
 
-    def agents(self, named: Iterable[rules.Caller], namespace: str) -> list[Key]:
-        """Those agents that any of a rule's callers stands for and that are there."""
-        found = (one for caller in named for one in self.who(caller, namespace))
-        return sorted({Key(o.namespace, o.name) for o in found if o.kind == "AgentIdentity"})
-
     def asks(self, agent: Key, grant: Key, rule: str) -> bool:
         """Whether an agent's own spec.outbound asks for a grant's rule."""
         return rule in self._standings.get(agent, Standing()).asks.get(grant, ())

@@ -37,12 +37,13 @@ class FreshReads:
         _, body = await asyncio.gather(self._look_at_class(class_name), self.read(path))
         self._world.namespace_seen(parse_namespace(body))
 
-    async def look_at_agents(self, agents: Iterable[Identity]) -> dict[Key, Problem]:
-        """Identities, with all that decides whether they may be somebody's callers; those that
-        could not be read, and why."""
-        looks = {agent.key: agent for agent in agents}
+    async def look_at_agents(self, agents: Iterable[Key]) -> dict[Key, Problem]:
+        """Each with all that decides whether it may be somebody's caller. Those that could not be
+        read, and why."""
+        known = self._world.identities
+        looks = {agent: known[agent] for agent in sorted(set(agents)) if agent in known}
         found = await asyncio.gather(*map(self._look_at_agent, looks.values()))
-        return {key: problem for key, problem in zip(looks, found, strict=True) if problem}
+        return {agent: problem for agent, problem in zip(looks, found, strict=True) if problem}
 
     async def _look_at_agent(self, agent: Identity) -> Problem | None:
         key, named = agent.key, agent.class_name

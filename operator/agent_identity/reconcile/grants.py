@@ -1,6 +1,6 @@
 """One AgentAccessGrant, from what is known to what is said of it; and its end."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from agent_identity.api.conditions import ConditionType, EventReason, Reason
 from agent_identity.api.grants import AgentAccessGrantSpec
@@ -14,7 +14,7 @@ from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Observed, Resou
 from agent_identity.core.status import Report, Status, grant_status
 from agent_identity.providers.contract import GrantRoom
 from agent_identity.reconcile.execute import Outcome
-from agent_identity.reconcile.let_in import LetIn
+from agent_identity.reconcile.newcomers import Newcomers
 from agent_identity.reconcile.own import own_path, was_ready
 from agent_identity.reconcile.pipeline import Tools
 from agent_identity.telemetry import REPAIRED, now
@@ -31,7 +31,7 @@ class GrantPipeline:
         self._tools = tools
         self._world = tools.world
         self._room = room
-        self._let_in: LetIn[tuple[Caller, str]] = LetIn()
+        self._newcomers = Newcomers(tools.fresh)
         self._settled: dict[str, tuple[int, Standing, Pairs]] = {}
 
     async def reconcile(self, facts: GrantFacts) -> Problem | None:
@@ -56,7 +56,7 @@ class GrantPipeline:
             detail = "the API server does not serve security.istio.io/v1"
             return facts, outcome, Waiting(Reason.MESH_NOT_INSTALLED, detail)
         unsure, changes = None, self._changes(facts)
-        gives = changes.gives and not self._only_narrows(facts)
+        gives = not self._newcomers.only_narrow(changes.gives)
         if gives or self._lacks_finalizer(facts):
             facts, unsure = await self._look_afresh(facts)
             changes = self._changes(facts)
@@ -70,6 +70,7 @@ class GrantPipeline:
         await self._tools.executor.give(made, outcome, missing=())
         changed = [a for a in changes.gives if a.seen is not None]
         await self._tools.executor.give(changed, outcome, missing=())
+        self._newcomers.wrote(outcome.done)
         await self._tools.executor.take(changes.takes, None, outcome)
 
     def _changes(self, facts: GrantFacts) -> Plan:
@@ -92,29 +93,42 @@ class GrantPipeline:
 
     # --- fresh reads before giving
 
-    def _only_narrows(self, facts: GrantFacts) -> bool:
-        """Whether nobody is let in who is not, by rules that have not changed: that waits for no
-        read."""
-        meta = facts.grant.meta
-        known = self._let_in.still(meta.uid, self._policies(facts))
-        return self._let_in.is_of(meta.uid, meta.generation) and facts.pairs <= known
-
-    def _policies(self, facts: GrantFacts) -> Iterable[Observed]:
-        return self._world.objects.labelled(facts.grant.key).values()
-
     async def _look_afresh(self, facts: GrantFacts) -> tuple[GrantFacts, Problem | None]:
-        """Facts on which the grant, and every agent that it is about to let in by a rule that did
-        not, was read after the decision to give."""
+        """Facts on which the grant, and every agent that gets something by what is written now,
+        was read after the decision to give."""
         await self._read_grant(facts)
-        known = self._let_in.still(facts.grant.meta.uid, self._policies(facts))
-        looked_at = facts.pairs
-        unseen = await self._read_agents(looked_at - known)
-        fresh = self._world.grants.facts(facts.grant.key)
-        if fresh is None or fresh.grant.deleting:
+        facts = first = self._known_now(facts)
+        sure, unseen = set[str](), dict[Key, Problem]()
+        # To leave one out may move others from one policy to another.
+        while new := {p: a for p, a in (await self._new_in(facts)).items() if p not in sure}:
+            unseen |= await self._tools.fresh.look_at_agents(new.values())
+            sure |= {p for p, agent in new.items() if agent not in unseen}
+            facts = await self._without(unseen.keys(), sure, first)
+        late = self._known_now(first).pairs - first.pairs
+        return facts, next(iter(unseen.values()), None) or _late(late)
+
+    def _known_now(self, facts: GrantFacts) -> GrantFacts:
+        now = self._world.grants.facts(facts.grant.key)
+        if now is None or now.grant.deleting:
             raise Failed(Reason.BUSY, "the grant has changed meanwhile", retry_after=_SOON)
-        sure = known | {(c, r) for c, r in looked_at if Key(c.namespace, c.name) not in unseen}
-        problem = next(iter(unseen.values()), None) or _late(fresh.pairs - known - looked_at)
-        return fresh.only(sure), problem
+        return now
+
+    async def _new_in(self, facts: GrantFacts) -> dict[str, Key]:
+        """Agents that get something by what these facts would have written."""
+        return await self._newcomers.among(_agents(facts), self._changes(facts).gives)
+
+    async def _without(
+        self, unseen: Collection[Key], sure: Collection[str], first: GrantFacts
+    ) -> GrantFacts:
+        """What is known now, without what would be given to those who are unseen or came late.
+        What they have already they keep."""
+        now, before = self._known_now(first), _agents(first)
+        new = await self._new_in(now)
+        out = {p for p, a in new.items() if p not in sure and (a in unseen or p not in before)}
+        rest = {(c, rule) for c, rule in now.pairs if c.principal not in out}
+        kept = now.only(frozenset(rest | self._world.grants.written(now.grant.key)))
+        given = out & (await self._new_in(kept)).keys()
+        return now.only(frozenset(rest)) if given else kept
 
     async def _read_grant(self, facts: GrantFacts) -> None:
         grant = facts.grant
@@ -130,12 +144,6 @@ class GrantPipeline:
                 raise
             self._world.grants.lose(grant.key, grant.meta.uid)
 
-    async def _read_agents(self, pairs: Pairs) -> dict[Key, Problem]:
-        """Those that could not be read, and why."""
-        named = sorted({Key(c.namespace, c.name) for c, _ in pairs if c.kind == "AgentIdentity"})
-        agents = (self._world.identities.get(key) for key in named)
-        return await self._tools.fresh.look_at_agents(a for a in agents if a)
-
     # --- telling
 
     def _note_written(self, facts: GrantFacts, verdict: Verdict, outcome: Outcome) -> None:
@@ -144,10 +152,7 @@ class GrantPipeline:
         spec = facts.grant.spec
         enforced = spec is not None and spec.enforcement == "Enforce" and facts.mesh_installed
         granted = enforced and verdict.standing is Standing.GRANTED
-        pairs = facts.pairs if granted else frozenset()
-        self._world.grants.wrote(facts.grant.key, pairs)
-        meta = facts.grant.meta
-        self._let_in.note(meta.uid, meta.generation, self._policies(facts), pairs)
+        self._world.grants.wrote(facts.grant.key, facts.pairs if granted else frozenset())
 
     def _tell_repairs(self, facts: GrantFacts, verdict: Verdict, outcome: Outcome) -> None:
         """What was put back is drift where this generation with these callers was in place."""
@@ -202,7 +207,6 @@ class GrantPipeline:
         if not rest:
             self._world.grants.lose(grant.key, grant.meta.uid)
             self._settled.pop(grant.meta.uid, None)
-            self._let_in.forget(grant.meta.uid)
         return None
 
     def _left_shut(self, facts: GrantFacts) -> list[Resource]:
@@ -255,6 +259,12 @@ class GrantPipeline:
             return False
         self._world.grants.see(body)
         return True
+
+
+def _agents(facts: GrantFacts) -> dict[str, Key]:
+    """Principal → the agent that it is, for all that are let in."""
+    agents = (c for c, _ in facts.pairs if c.kind == "AgentIdentity")
+    return {c.principal: Key(c.namespace, c.name) for c in agents}
 
 
 def _late(pairs: Pairs) -> Problem | None:

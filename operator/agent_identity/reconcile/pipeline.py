@@ -1,7 +1,7 @@
 """One identity, from what is known to what is said of it: the sentence that everything serves."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent_identity.api.conditions import EventReason, Reason
@@ -10,15 +10,15 @@ from agent_identity.clients.kube import ApiError, Kube
 from agent_identity.core.checks import Standing
 from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.facts import Facts
-from agent_identity.core.plan import Action, Verb
-from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Kind, Observed
+from agent_identity.core.plan import Action, Plan, Verb
+from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Kind
 from agent_identity.core.status import Report, Status, identity_status
 from agent_identity.providers.contract import Provider
 from agent_identity.reconcile.callees_first import CalleesFirst
 from agent_identity.reconcile.decide import Decision, decide, plan, rooms_by_kind
 from agent_identity.reconcile.execute import Executor, Outcome
 from agent_identity.reconcile.fresh import FreshReads
-from agent_identity.reconcile.let_in import LetIn
+from agent_identity.reconcile.newcomers import Newcomers
 from agent_identity.reconcile.own import OwnWriter, own_path, was_ready
 from agent_identity.reconcile.second_look import SecondLook
 from agent_identity.reconcile.world import World
@@ -50,7 +50,7 @@ class Pipeline:
         self._world = tools.world
         self._room_of = rooms_by_kind(tools.rooms)
         self._second_look = SecondLook(tools.kube, tools.world, tools.executor)
-        self._let_in: LetIn[str] = LetIn()
+        self._newcomers = Newcomers(tools.fresh)
         self._settled: dict[str, int] = {}
 
     async def reconcile(self, facts: Facts) -> Problem | None:
@@ -70,7 +70,8 @@ class Pipeline:
         observed = await self._tools.executor.observe(
             facts, outcome, self._room_of, granted=granted
         )
-        changes = plan(decision, observed, self._tools.rooms, blind=outcome.problems)
+        blind = tuple(outcome.problems)
+        changes = plan(decision, observed, self._tools.rooms, blind=blind)
         if changes.takes and not granted and self._tools.first.hold(facts.identity.key):
             raise Failed(Reason.BUSY, "those it calls shut it out first", retry_after=0.05)
         if not await self._sees_rightly(facts, decision, changes.takes):
@@ -78,15 +79,26 @@ class Pipeline:
         await self._tools.executor.take(changes.takes, facts, outcome)
         await self._forget_gone_accounts(facts, outcome)
         if changes.gives or self._lacks_finalizer(facts, decision):
-            if any(a.ref.kind is Kind.AUTHORIZATION_POLICY for a in changes.gives):
-                await self._look_at_callers(facts)
+            unseen = await self._look_at_callers(facts, changes.gives)
             seen_afresh = await self._look_afresh(facts, decision)
             if seen_afresh is None:
                 raise Failed(Reason.BUSY, "the identity has changed meanwhile", retry_after=0.05)
             facts = seen_afresh
-            missing = None if self._guards_unsaid(decision) else facts.lacking(decision.guards)
-            await self._tools.executor.give(changes.gives, outcome, missing=missing)
+            if unseen:
+                facts = _without(unseen, facts)
+                decision = decide(facts, self._tools.rooms)
+                changes = plan(decision, observed, self._tools.rooms, blind=blind)
+            await self._give(changes, facts, decision, outcome)
+            for problem in unseen.values():
+                outcome.note(self._room_of[Kind.AUTHORIZATION_POLICY], problem)
         return facts, decision, outcome
+
+    async def _give(
+        self, changes: Plan, facts: Facts, decision: Decision, outcome: Outcome
+    ) -> None:
+        missing = None if self._guards_unsaid(decision) else facts.lacking(decision.guards)
+        await self._tools.executor.give(changes.gives, outcome, missing=missing)
+        self._newcomers.wrote(outcome.done)
 
     async def _sees_rightly(
         self, facts: Facts, decision: Decision, takes: Sequence[Action]
@@ -113,24 +125,19 @@ class Pipeline:
         granted = decision.verdict.standing is Standing.GRANTED
         return granted and CLEANUP_FINALIZER not in facts.identity.meta.finalizers
 
-    async def _look_at_callers(self, facts: Facts) -> None:
-        """Every agent that is about to be let in by a policy that does not let it in yet."""
-        known = self._let_in.still(facts.identity.meta.uid, self._policies(facts))
-        world, here = self._world, facts.identity.key.namespace
-        named = world.callers.agents(facts.callers or (), here)
-        new = (world.identities.get(key) for key in named if world.principal(key) not in known)
-        problems = await self._tools.fresh.look_at_agents(agent for agent in new if agent)
-        if problems:
-            raise next(iter(problems.values()))
+    async def _look_at_callers(self, facts: Facts, gives: Sequence[Action]) -> dict[str, Problem]:
+        """Look at every agent that gets something by the policies that are written now. Principals
+        of those that could not be read, and why."""
+        new = await self._newcomers.among(self._agents_called_by(facts), gives)
+        unseen = await self._tools.fresh.look_at_agents(new.values())
+        return {principal: unseen[agent] for principal, agent in new.items() if agent in unseen}
 
-    def _policies(self, facts: Facts) -> list[Observed]:
-        owned = self._world.objects.labelled(facts.identity.key).values()
-        return [seen for seen in owned if seen.ref.kind is Kind.AUTHORIZATION_POLICY]
-
-    def _note_let_in(self, facts: Facts) -> None:
-        meta = facts.identity.meta
-        who = frozenset(p for found in (facts.callers or {}).values() for p in found)
-        self._let_in.note(meta.uid, meta.generation, self._policies(facts), who)
+    def _agents_called_by(self, facts: Facts) -> dict[str, Key]:
+        """Principal → the agent that it is, for all callers."""
+        who, here = self._world.callers.who, facts.identity.key.namespace
+        found = (one for named in facts.callers or () for one in who(named, here))
+        agents = (c for c in found if c.kind == "AgentIdentity")
+        return {c.principal: Key(c.namespace, c.name) for c in agents}
 
     async def _look_afresh(self, facts: Facts, decision: Decision) -> Facts | None:
         """Facts on which identity, class and namespace were read after the decision to give; None
@@ -155,7 +162,8 @@ class Pipeline:
         if fresh is None or fresh.identity.deleting:
             return None
         again = decide(fresh, self._tools.rooms)
-        return fresh if again.desired == decision.desired else None
+        same = fresh.identity.class_name == identity.class_name
+        return fresh if same and again.desired == decision.desired else None
 
     # --- telling
 
@@ -175,7 +183,6 @@ class Pipeline:
                 REPAIRED.labels(action.ref.kind.value).inc()
         if not outcome.problems:
             self._settled[identity.meta.uid] = mark
-            self._note_let_in(facts)
 
     async def _report(
         self, facts: Facts, decision: Decision, problems: Mapping[str, Problem]
@@ -199,7 +206,6 @@ class Pipeline:
     def forget(self, key: Key, uid: str) -> None:
         """An identity is gone."""
         self._settled.pop(uid, None)
-        self._let_in.forget(uid)
         self._tools.first.forget(key)
         log.info("gone: %s", key)
 
@@ -214,6 +220,13 @@ def _reports(
     if problem := own or verdict:
         return [Report(room.condition, problem=problem)]
     return [report for report in (room.report(facts),) if report]
+
+
+def _without(principals: Collection[str], facts: Facts) -> Facts:
+    """The same with none of these a caller."""
+    callers = facts.callers or {}
+    kept = {c: tuple(p for p in found if p not in principals) for c, found in callers.items()}
+    return replace(facts, callers=kept)
 
 
 def _patience(problem: Problem) -> int:

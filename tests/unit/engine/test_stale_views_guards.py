@@ -2,10 +2,8 @@
 
 import pytest
 from test_grants_guards import DOWN, POLICY, asks, granted, let_in, lose, rule, write
-from test_memory_guards import told
-from test_wiring_guards import NAMES, Operator
-
-from agent_identity.core.errors import Failed
+from test_memory_guards import Json, told
+from test_wiring_guards import CLASS, FULL, Operator
 
 
 def close_all(op: Operator) -> None:
@@ -94,12 +92,127 @@ async def test_who_is_in_an_identitys_policy_is_not_read_when_another_one_comes(
 
 
 @told
-async def test_a_caller_that_cannot_be_read_is_not_let_in() -> None:
-    op = await called("agent")
+async def test_a_caller_that_cannot_be_read_is_not_let_in_and_the_rest_goes_on() -> None:
+    op = await called("agent", "other")
     op.lose("AuthorizationPolicy", "callee")
     op.api.broken[f"GET {op.path_of('agent')}"] = DOWN
-    assert isinstance(await op.turn("callee"), Failed)
-    assert NAMES["AuthorizationPolicy"].format("callee") not in op.api.objects
+    rules = [rule("agent", "other")]
+    inbound = {"enforcement": "Enforce", "rules": rules}
+    op.identity("callee", inbound=inbound, **FULL)
+    assert await op.turn("callee") is DOWN
+    assert callers(op) == {"other"}
+    assert "RoleBinding" in op.there("callee")
+    assert op.condition("InboundReady", "callee")["reason"] == "Unreachable"
     op.api.broken.clear()
+    assert await op.turn("callee") is None
+    assert callers(op) == {"agent", "other"}
+
+
+@told
+async def test_what_others_do_to_a_policy_during_a_turn_is_not_taken_for_ours() -> None:
+    op = await called("agent", "other")
+    inbound = {"enforcement": "Enforce", "rules": [rule("agent", "other")]}
+    op.identity("callee", inbound=inbound, **FULL)
+    plain = op.api.create
+
+    async def meanwhile(path: str, body: Json) -> Json:
+        op.lose("AuthorizationPolicy", "callee")
+        op.api.create = plain  # type: ignore[method-assign]
+        return await plain(path, body)
+
+    op.api.create = meanwhile  # type: ignore[method-assign,assignment]
     await op.turn("callee")
-    assert callers(op) == {"agent"}
+    assert op.get("AuthorizationPolicy", "callee") is None
+    del op.api.objects[op.path_of("agent")]
+    for _ in range(2):
+        await op.turn("callee")
+    assert callers(op) == {"other"}
+
+
+@told
+async def test_a_wider_rule_of_a_grant_is_for_nobody_unseen() -> None:
+    op = await granted("agent", "other")
+    close_all(op)
+    op.grant(rule("agent", "other") | {"ports": [8080, 9090]})
+    await op.turn_grant()
+    assert let_in(op) == {"other"}
+
+
+@told
+async def test_a_wider_rule_of_an_identity_is_for_nobody_unseen() -> None:
+    op = await called("agent", "other")
+    del op.api.objects[op.path_of("agent")]
+    rules = [rule("agent", "other") | {"ports": [8080, 9090]}]
+    op.identity("callee", inbound={"enforcement": "Enforce", "rules": rules})
+    for _ in range(2):
+        await op.turn("callee")
+    assert callers(op) == {"other"}
+
+
+@told
+async def test_who_cannot_be_read_keeps_what_the_grant_gives_already() -> None:
+    op = await granted("agent")
+    op.grant(rule("agent"), rule("agent", name="write") | {"ports": [9090]})
+    op.identity("agent", **asks("read", "write"))
+    op.api.broken[f"GET {op.path_of('agent')}"] = DOWN
+    assert await op.turn_grant() is DOWN
+    assert let_in(op) == {"agent"}
+    assert len(op.api.objects[POLICY]["spec"]["rules"]) == 1
+
+
+@told
+async def test_after_a_restart_one_read_of_the_policy_tells_who_is_in_it() -> None:
+    op = await granted("agent", "other")
+    op.identity("third", **asks("read"))
+    await op.turn("third")
+    op.grant(rule("agent", "other", "third"))
+    op.start_anew()
+    op.quiet()
+    await op.turn_grant()
+    assert let_in(op) == {"agent", "other", "third"}
+    assert len(op.touched(f"GET {POLICY}")) == 1
+    assert not op.touched(f"GET {op.path_of('agent')}", f"GET {op.path_of('other')}")
+
+
+@told
+async def test_at_rest_and_after_a_restart_nothing_is_read() -> None:
+    op = await granted("agent")
+    for _ in range(2):
+        await op.turn_grant()
+        assert not op.touched("GET")
+        op.start_anew()
+
+
+@told
+async def test_what_was_written_need_not_be_read_when_one_more_comes() -> None:
+    op = await granted("agent")
+    op.identity("new", **asks("read"))
+    await op.turn("new")
+    op.grant(rule("agent", "new"))
+    op.quiet()
+    await op.turn_grant()
+    assert not op.touched(f"GET {POLICY}")
+
+
+@told
+async def test_a_caller_that_moved_to_another_class_unseen_is_not_let_in() -> None:
+    op = await called("agent", "other")
+    lax = op.api.objects[CLASS]
+    op.world.see_class(lax | {"metadata": lax["metadata"] | {"name": "lax", "uid": "uid-of-lax"}})
+    op.identity("agent", seen=False, className="lax")
+    op.lose("AuthorizationPolicy", "callee")
+    for _ in range(2):
+        await op.turn("callee")
+    assert callers(op) == {"other"}
+
+
+@told
+async def test_an_identity_that_moved_to_another_class_unseen_is_given_nothing() -> None:
+    op = await called("agent")
+    lax = op.api.objects[CLASS]
+    op.world.see_class(lax | {"metadata": lax["metadata"] | {"name": "lax", "uid": "uid-of-lax"}})
+    body = op.api.objects[op.path_of("agent")]
+    op.api.put(op.path_of("agent"), body | {"spec": {"className": "lax"}})
+    op.lose("PeerAuthentication")
+    await op.turn("agent")
+    assert op.get("PeerAuthentication") is None

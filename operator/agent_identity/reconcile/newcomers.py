@@ -1,0 +1,84 @@
+"""Whom a write of policies would newly let in: they are to be read afresh before it.
+
+What a policy opens already is known from what was written last, or else by one read of it; so a
+policy with hundreds of callers that gains one costs no read of the others. A write replaces the
+version that this was found out about, or fails.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from agent_identity.clients.kube import OWNED
+from agent_identity.core.errors import Failed
+from agent_identity.core.openings import Openings, openings_in, openings_of
+from agent_identity.core.plan import Action
+from agent_identity.core.resource import Key, Kind, Observed, Ref, digest_of
+from agent_identity.reconcile.fresh import FreshReads
+
+# Policies that grow at the same time. One that is not among them is read.
+_KEPT = 128
+Agents = Mapping[str, Key]
+"""Principal → the agent that it is."""
+
+
+class Newcomers:
+    """Of one pipeline, with what it wrote."""
+
+    def __init__(self, fresh: FreshReads) -> None:
+        self._fresh = fresh
+        self._known: dict[Ref, tuple[bytes, Openings]] = {}
+
+    async def among(self, agents: Agents, actions: Iterable[Action]) -> dict[str, Key]:
+        """Those of the agents that get something by these writes which they do not have."""
+        policies = [a for a in actions if a.ref.kind is Kind.AUTHORIZATION_POLICY]
+        found = await asyncio.gather(*(self._new_by(action, agents) for action in policies))
+        return {principal: agents[principal] for new in found for principal in sorted(new)}
+
+    async def _new_by(self, action: Action, agents: Agents) -> frozenset[str]:
+        if action.resource is None:
+            return frozenset()
+        after = openings_of(action.resource)
+        concerned = after.principals & agents.keys()
+        if action.seen is None or not concerned:
+            return concerned
+        return concerned & after.beside(await self._openings_of(action.seen))
+
+    def only_narrow(self, actions: Iterable[Action]) -> bool:
+        """Whether it's known without a read that these writes open nothing to anybody."""
+        return all(self._only_narrows(action) for action in actions)
+
+    def _only_narrows(self, action: Action) -> bool:
+        known = self._remembered(action.seen) if action.seen else None
+        resource = action.resource
+        return bool(known and resource and openings_of(resource).only_narrows(known))
+
+    def _remembered(self, seen: Observed) -> Openings | None:
+        digest, known = self._known.get(seen.ref, (b"", None))
+        return known if digest == seen.digest else None
+
+    async def _openings_of(self, seen: Observed) -> Openings | None:
+        """None where it can't be read, or is not any more what was seen."""
+        if known := self._remembered(seen):
+            return known
+        ref = seen.ref
+        try:
+            body = await self._fresh.read(OWNED[ref.kind].path(ref.namespace, ref.name))
+        except Failed:
+            return None
+        if digest_of(ref.kind, body) != seen.digest:
+            return None
+        return self._keep(ref, seen.digest, openings_in(ref.kind, body))
+
+    def wrote(self, actions: Iterable[Action]) -> None:
+        """These have been carried out."""
+        for action in actions:
+            resource = action.resource
+            if action.gives and resource and resource.ref.kind is Kind.AUTHORIZATION_POLICY:
+                self._keep(resource.ref, resource.digest, openings_of(resource))
+
+    def _keep(self, ref: Ref, digest: bytes, openings: Openings) -> Openings:
+        self._known.pop(ref, None)
+        self._known[ref] = digest, openings
+        if len(self._known) > _KEPT:
+            del self._known[next(iter(self._known))]
+        return openings
