@@ -70,11 +70,9 @@ class FaultProxy:
         server = web.Server(
             self._handle, access_log=None, handler_cancellation=True, max_line_size=_LONGEST_PATH
         )
-        self._runner = web.ServerRunner(server)
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(
-            self._runner, LOOPBACK, self.port, ssl_context=self._tls(), shutdown_timeout=0.1
-        ).start()
+        await web.TCPSite(self._runner, LOOPBACK, self.port, ssl_context=self._tls()).start()
         return self
 
     async def __aexit__(

@@ -49,7 +49,9 @@ def written(theatre: Theatre, scene: Scene) -> Counter[str]:
     found += Counter(
         f"{e['operation']} {e['path'].replace(scene.name, 'SCENE')}"
         for e in bao.audit_requests()
-        if "agent-identity-operator" in str(e["display_name"]) and scene_of(e["path"]) == scene.name
+        if "agent-identity-operator" in str(e["display_name"])
+        and e["operation"] in {"create", "update", "delete"}
+        and scene_of(e["path"]) == scene.name
     )
     return Counter({what: 1 if "/status" in what else n for what, n in found.items()})
 
