@@ -6,12 +6,15 @@ DESIRED = "operator/agent_identity/providers/vault/desired.py"
 ROLES = "operator/agent_identity/providers/vault/roles.py"
 HOMES = "operator/agent_identity/providers/vault/homes.py"
 OF_CLASS = "operator/agent_identity/providers/vault/of_class.py"
+BACKEND = "operator/agent_identity/providers/vault/backend.py"
+CLASSES = "operator/agent_identity/reconcile/classes.py"
 ROOM = "tests/unit/providers/test_vault_room.py"
 GUARDS = "tests/unit/engine/test_vault_guards.py"
 NAMES = "tests/unit/core/test_names.py"
 WHOLE = f"{ROOM}::test_the_payload_is_always_whole"
 EXACT = f"{ROOM}::test_it_names_one_account_one_namespace_and_an_audience"
 PUT_BACK = f"{GUARDS}::test_whatever_is_changed_in_a_role_is_put_back"
+UNREACHED = f"{GUARDS}::test_while_one_address_was_never_reached_its_identities_keep_their_roles"
 NOT_OURS = f"{GUARDS}::test_an_entity_that_is_not_only_ours_stays"
 
 VAULT = (
@@ -285,5 +288,170 @@ VAULT = (
         'if there is None or there.get("policy") != text:',
         "if True:",
         ("tests/unit/engine/test_rest_guards.py::test_at_rest_nothing_is_written",),
+    ),
+    Mutant(
+        "gone-role-believed-in",
+        8,
+        "A role that went while the list was on its way is not taken for one that is there.",
+        HOMES,
+        "place.roles = (ours - gone) | since | place.left",
+        "place.roles = ours | since | place.left",
+        (f"{GUARDS}::test_a_role_that_went_while_the_list_was_on_its_way_is_not_taken_again",),
+    ),
+    Mutant(
+        "tokens-of-a-swept-role-forgotten",
+        8,
+        "Tokens that could not be ended with their role are ended later.",
+        HOMES,
+        "place.roles = (ours - gone) | since | place.left",
+        "place.roles = (ours - gone) | since",
+        (f"{GUARDS}::test_tokens_that_could_not_be_ended_by_the_sweep_end_later",),
+    ),
+    Mutant(
+        "addresses-are-places",
+        10,
+        "Of two addresses of one Vault neither takes the other's roles.",
+        HOMES,
+        "next((h.place for h in self._known.values() if h.is_at(home)), home.place)",
+        "home.place",
+        (
+            f"{GUARDS}::test_of_a_vault_with_two_addresses_neither_class_takes_the_others_roles",
+            f"{GUARDS}::test_a_class_that_goes_leaves_the_others_roles_at_the_same_vault",
+        ),
+    ),
+    Mutant(
+        "all-vaults-are-one",
+        8,
+        "What an identity has at one Vault keeps no role of the name at another.",
+        HOMES,
+        "        return same and self.mount == other.mount\n",
+        "        return self.mount == other.mount\n",
+        (f"{GUARDS}::test_at_another_vault_a_role_of_the_same_name_goes",),
+    ),
+    Mutant(
+        "unreached-address-is-another-vault",
+        10,
+        "What an identity wants at an address that was never reached is swept nowhere.",
+        HOMES,
+        "return known is None or known.place is home.place",
+        "return known is not None and known.place is home.place",
+        (UNREACHED,),
+    ),
+    Mutant(
+        "role-of-an-unreached-address-taken",
+        10,
+        "A role that may be the one at an address that was never reached is not taken away.",
+        BACKEND,
+        "return None if unreached and digest == _due(facts) else _role(ref, digest)",
+        "return _role(ref, digest)",
+        (UNREACHED,),
+    ),
+    Mutant(
+        "unreached-address-keeps-all",
+        7,
+        "A role that gives what is not allowed goes, though it may be at an unreached address.",
+        BACKEND,
+        "return None if unreached and digest == _due(facts) else _role(ref, digest)",
+        "return None if unreached else _role(ref, digest)",
+        (f"{GUARDS}::test_while_one_address_was_never_reached_a_wider_role_goes",),
+    ),
+    Mutant(
+        "others-address-asked",
+        10,
+        "An identity's role is taken away by its own class's address.",
+        HOMES,
+        "key=lambda name: (name == first, name))",
+        "key=lambda name: (name != first, name))",
+        (f"{GUARDS}::test_an_identity_goes_though_the_others_address_is_down",),
+    ),
+    Mutant(
+        "swept-by-each-class",
+        11,
+        "A role that one class is sweeping is not swept by another.",
+        OF_CLASS,
+        "if role in place.roles and role not in place.going:",
+        "if role in place.roles:",
+        (f"{GUARDS}::test_what_nobody_wants_at_a_vault_with_two_addresses_is_swept_once",),
+    ),
+    Mutant(
+        "one-role-ends-the-sweep",
+        10,
+        "A role that can't be swept keeps no other there.",
+        OF_CLASS,
+        "                failures[role] = failure\n",
+        ("                failures[role] = failure\n                break\n"),
+        (f"{GUARDS}::test_a_role_that_cannot_be_swept_keeps_no_other_there",),
+    ),
+    Mutant(
+        "unswept-first",
+        10,
+        "What could not be swept comes last: after a failure Vault is left alone for a moment.",
+        OF_CLASS,
+        "key=lambda role: (role in place.left, role)",
+        "key=lambda role: (role,)",
+        (f"{GUARDS}::test_what_could_not_be_swept_comes_last_the_next_time",),
+    ),
+    Mutant(
+        "unswept-is-trouble",
+        10,
+        "A role that can't be swept holds back no identity and no debt.",
+        OF_CLASS,
+        (
+            "        self._troubles.pop(agent_class.name, None)\n"
+            "        return Report(self.condition, problem=await self._sweep(home, wanted))\n"
+        ),
+        (
+            "        if left := await self._sweep(home, wanted):\n"
+            "            self._note(agent_class, left)\n"
+            "            raise left\n"
+            "        self._troubles.pop(agent_class.name, None)\n"
+            "        return Report(self.condition)\n"
+        ),
+        (
+            f"{GUARDS}::test_a_role_that_cannot_be_swept_holds_no_identity_back",
+            f"{GUARDS}::test_a_role_that_cannot_be_swept_keeps_no_debt_from_being_paid",
+        ),
+    ),
+    Mutant(
+        "unswept-untold",
+        12,
+        "A class tells of a role that can't be swept, and tries again.",
+        OF_CLASS,
+        "        return Report(self.condition, problem=await self._sweep(home, wanted))\n",
+        ("        await self._sweep(home, wanted)\n        return Report(self.condition)\n"),
+        (f"{GUARDS}::test_a_role_that_cannot_be_swept_keeps_no_other_there",),
+    ),
+    Mutant(
+        "one-debt-keeps-all",
+        10,
+        "A debt that can't be paid keeps no other from being paid.",
+        CLASSES,
+        "                unpaid = unpaid or problem\n",
+        ("                unpaid = unpaid or problem\n                break\n"),
+        (f"{GUARDS}::test_a_debt_that_cannot_be_paid_keeps_no_other_from_being_paid",),
+    ),
+    Mutant(
+        "gone-class-served",
+        8,
+        "For a class that is gone nothing is written, and from one made anew nothing is taken.",
+        CLASSES,
+        "agent_class = await self._as_it_is(known)",
+        "agent_class: AgentClass | None = known",
+        (
+            f"{GUARDS}::test_for_a_class_that_is_gone_nothing_is_written[True]",
+            f"{GUARDS}::test_from_a_class_that_was_made_anew_nothing_is_taken",
+        ),
+    ),
+    Mutant(
+        "gone-class-held",
+        8,
+        "A class that goes before it is held has nothing written for it.",
+        CLASSES,
+        (
+            "        if not await self._set_finalizers(current, finalizers):\n"
+            '            raise Failed(Reason.BUSY, "the class is gone", retry_after=_SOON)\n'
+        ),
+        "        await self._set_finalizers(current, finalizers)\n",
+        (f"{GUARDS}::test_for_a_class_that_goes_before_it_is_held_nothing_is_written",),
     ),
 )

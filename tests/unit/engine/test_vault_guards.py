@@ -190,6 +190,24 @@ async def test_a_role_made_while_the_list_was_on_its_way_is_not_forgotten() -> N
     assert op.role_of("agent") not in op.vault.stored
 
 
+@told
+async def test_a_role_that_went_while_the_list_was_on_its_way_is_not_taken_again() -> None:
+    op = Operator()
+    await op.ready()
+    plain = op.vault.keys
+
+    async def slow(path: str) -> list[str]:
+        listed = await plain(path)
+        if path.endswith("role"):
+            op.delete()
+            await op.turn()
+        return listed
+
+    op.vault.keys = slow  # type: ignore[method-assign]
+    await op.serve()
+    assert op.touched("DELETE auth") == [f"DELETE {op.role_of('agent')}"]
+
+
 # --- a class
 
 
