@@ -19,6 +19,7 @@ from agent_identity.reconcile.own import OwnWriter
 from agent_identity.reconcile.pipeline import Pipeline, Tools
 from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.revoke import Revoker
+from agent_identity.reconcile.second_look import SecondLook
 from agent_identity.reconcile.world import World
 from agent_identity.registry import Rooms, build_rooms
 from agent_identity.settings import Settings
@@ -45,7 +46,9 @@ def build_engine(
     executor = _executor(kube, world, informers, rooms)
     own = OwnWriter(kube, world, events)
     first = CalleesFirst(world, queue)
-    tools = Tools(world, kube, executor, rooms.rooms, events, FreshReads(kube, world), own, first)
+    fresh = FreshReads(kube, world)
+    second_look = SecondLook(fresh, world, executor)
+    tools = Tools(world, kube, executor, rooms.rooms, events, fresh, own, first, second_look)
 
     def wake_creditors(home: str) -> None:
         for agent_class in world.classes_at(home):

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from faults.exchange import Call, Exchange
 from faults.modes import Mode
@@ -81,6 +82,8 @@ class Player:
         self._log = log
         self._faults = faults
         self._recorder = scene.stage.recorder
+        self.acted_at = ""
+        """When the workload acted, as the servers write times in their audit logs."""
 
     async def play(
         self, faults: Sequence[Fault] = (), reference: Course | None = None
@@ -98,6 +101,7 @@ class Player:
         before, first = self._revision(), len(self._log)
         armed = self._faults.arm(self.scene, faults)
         began = time.monotonic()
+        self.acted_at = datetime.now(UTC).isoformat()
         seconds, bystander = await asyncio.gather(
             self._act(began, reference.end if reference else None), self._bystander(began)
         )

@@ -468,7 +468,7 @@ GRANTS = (
         7,
         "Those it calls shut a stalled agent out before its rights go.",
         "operator/agent_identity/reconcile/pipeline.py",
-        "if changes.takes and not granted and self._tools.first.hold(facts.identity.key):",
+        "if takes and not granted and self._tools.first.hold(facts.identity.key):",
         "if False:",
         (
             "tests/unit/engine/test_ending_guards.py::test_callees_close_before_anything_goes[stalled]",

@@ -11,9 +11,7 @@ from agent_identity.core.resource import CLEANUP_FINALIZER, Key
 from agent_identity.core.status import Report, class_status, overall
 from agent_identity.providers.contract import ClassRoom, MayBe
 from agent_identity.reconcile.debts import Ledger
-from agent_identity.reconcile.own import own_path
 from agent_identity.reconcile.pipeline import Tools
-from agent_identity.reconcile.second_look import SecondLook
 from agent_identity.reconcile.world import Enqueue
 from agent_identity.telemetry import log, now
 
@@ -28,8 +26,8 @@ class ClassPipeline:
     ) -> None:
         self._world = tools.world
         self._own = tools.own
-        self._kube = tools.kube
-        self._second_look = SecondLook(tools.kube, tools.world, tools.executor)
+        self._fresh = tools.fresh
+        self._second_look = tools.second_look
         self._rooms = rooms
         self._ledger = ledger
         self._enqueue = enqueue
@@ -55,14 +53,7 @@ class ClassPipeline:
     async def _as_it_is(self, known: AgentClass) -> AgentClass | None:
         """What watches tell may be old: for a class that is gone nothing may be made at a backend,
         and from one that was made anew nothing be taken."""
-        try:
-            body = await self._kube.get(own_path(known))
-        except ApiError as error:
-            if not error.absent:
-                raise
-            self._world.lose_class(known.name, known.meta.uid)
-            return None
-        self._world.see_class(body, own=True)
+        await self._fresh.look_at_class(known.name)
         return self._world.classes.get(known.name)
 
     def _asked(self, agent_class: AgentClass) -> list[ClassRoom]:
@@ -86,7 +77,7 @@ class ClassPipeline:
         if self._world.wants_vault(may_be, account):
             return True
         try:
-            await self._second_look.looks_at_owner(account)
+            await self._second_look.look_at_owner(account)
         except Failed:
             return True
         return self._world.wants_vault(may_be, account)

@@ -1,4 +1,4 @@
-"""Fresh reads before a right is given, shared by all who ask at the same time.
+"""Fresh reads before a right is given or taken, shared by all who ask at the same time.
 
 Whoever asks gets an answer to a read that began after they asked; a burst of a thousand new
 identities of one class costs a handful of reads of that class, and not a thousand.
@@ -34,7 +34,7 @@ class FreshReads:
     async def look_at_surroundings(self, class_name: str, namespace: str) -> None:
         """A class, which may be gone, and a namespace. Raises ApiError."""
         path = NAMESPACES.path(name=namespace)
-        _, body = await asyncio.gather(self._look_at_class(class_name), self.read(path))
+        _, body = await asyncio.gather(self.look_at_class(class_name), self.read(path))
         self._world.namespace_seen(parse_namespace(body))
 
     async def look_at_agents(self, agents: Iterable[Key]) -> dict[Key, Problem]:
@@ -49,26 +49,29 @@ class FreshReads:
         key, named = agent.key, agent.class_name
         around = self.look_at_surroundings(named, key.namespace)
         try:
-            await asyncio.gather(self._look_at_identity(agent), around)
+            await asyncio.gather(self.look_at_identity(key), around)
             now = self._world.identities.get(key)
             if now and now.class_name != named:
-                await self._look_at_class(now.class_name)
+                await self.look_at_class(now.class_name)
         except Problem as problem:
             return problem
         return None
 
-    async def _look_at_identity(self, identity: Identity) -> None:
-        key = identity.key
+    async def look_at_identity(self, key: Key) -> None:
+        """An identity, or that it is gone. Raises ApiError."""
+        known = self._world.identities.get(key)
         try:
             body = await self.read(IDENTITIES.path(key.namespace, key.name))
         except ApiError as error:
             if not error.absent:
                 raise
-            self._world.lose_identity(key, identity.meta.uid)
+            if known is not None:
+                self._world.lose_identity(key, known.meta.uid)
         else:
             self._world.see_identity(body)
 
-    async def _look_at_class(self, name: str) -> None:
+    async def look_at_class(self, name: str) -> None:
+        """A class, or that it is gone. Raises ApiError."""
         known = self._world.classes.get(name)
         try:
             body = await self.read(CLASSES.path(name=name))

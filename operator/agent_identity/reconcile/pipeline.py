@@ -40,6 +40,7 @@ class Tools:
     fresh: FreshReads
     own: OwnWriter
     first: CalleesFirst
+    second_look: SecondLook
 
 
 class Pipeline:
@@ -49,7 +50,6 @@ class Pipeline:
         self._tools = tools
         self._world = tools.world
         self._room_of = rooms_by_kind(tools.rooms)
-        self._second_look = SecondLook(tools.kube, tools.world, tools.executor)
         self._newcomers = Newcomers(tools.fresh)
         self._settled: dict[str, int] = {}
 
@@ -72,10 +72,7 @@ class Pipeline:
         )
         blind = tuple(outcome.problems)
         changes = plan(decision, observed, self._tools.rooms, blind=blind)
-        if changes.takes and not granted and self._tools.first.hold(facts.identity.key):
-            raise Failed(Reason.BUSY, "those it calls shut it out first", retry_after=0.05)
-        if not await self._sees_rightly(facts, decision, changes.takes):
-            raise Failed(Reason.BUSY, "what was seen is not there any more", retry_after=0.05)
+        await self._look_before_taking(facts, decision, changes.takes)
         await self._tools.executor.take(changes.takes, facts, outcome)
         await self._forget_gone_accounts(facts, outcome)
         if changes.gives or self._lacks_finalizer(facts, decision):
@@ -100,14 +97,24 @@ class Pipeline:
         await self._tools.executor.give(changes.gives, outcome, missing=missing)
         self._newcomers.wrote(outcome.done)
 
+    async def _look_before_taking(
+        self, facts: Facts, decision: Decision, takes: Sequence[Action]
+    ) -> None:
+        """Raises Busy while it is not time yet, or where an old view was decided on."""
+        granted = decision.verdict.standing is Standing.GRANTED
+        if takes and not granted and self._tools.first.hold(facts.identity.key):
+            raise Failed(Reason.BUSY, "those it calls shut it out first", retry_after=0.05)
+        if not await self._sees_rightly(facts, decision, takes):
+            raise Failed(Reason.BUSY, "what was seen is not there any more", retry_after=0.05)
+
     async def _sees_rightly(
         self, facts: Facts, decision: Decision, takes: Sequence[Action]
     ) -> bool:
         problem = decision.verdict.problem
         if takes and problem and problem.reason in _OTHERS_IN_THE_WAY:
-            return await self._second_look.finds_in_the_way(facts)
+            return await self._tools.second_look.finds_in_the_way(facts)
         if any(action.ref.kind is Kind.VAULT_ROLE for action in takes):
-            return await self._second_look.finds(facts.identity)
+            return await self._tools.second_look.finds(facts.identity)
         return True
 
     async def _forget_gone_accounts(self, facts: Facts, outcome: Outcome) -> None:

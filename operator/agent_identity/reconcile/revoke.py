@@ -9,7 +9,7 @@ import time
 from datetime import datetime
 
 from agent_identity.api.conditions import ConditionType, EventReason, Reason
-from agent_identity.clients.kube import IDENTITIES, ApiError
+from agent_identity.clients.kube import ApiError
 from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.facts import Facts
 from agent_identity.core.identity import Identity
@@ -30,7 +30,6 @@ from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.decide import rooms_by_kind
 from agent_identity.reconcile.execute import Outcome, Owe
 from agent_identity.reconcile.pipeline import Pipeline, Tools
-from agent_identity.reconcile.second_look import SecondLook
 from agent_identity.telemetry import now
 
 _SOON = 0.2
@@ -46,7 +45,6 @@ class Revoker:
         self._pipeline = pipeline
         self._ledger = ledger
         self._deadline = deadline
-        self._second_look = SecondLook(tools.kube, tools.world, tools.executor)
         self._known_since: dict[str, float] = {}
         self._room_of = rooms_by_kind(tools.rooms)
 
@@ -98,7 +96,7 @@ class Revoker:
         return outcome
 
     async def _look_twice(self, identity: Identity) -> None:
-        if not await self._second_look.finds(identity):
+        if not await self._tools.second_look.finds(identity):
             raise Failed(Reason.BUSY, "the identity is another one by now", retry_after=_SOON)
 
     async def _forget_gone(
@@ -181,14 +179,8 @@ class Revoker:
         }
 
     async def _is_there(self, key: Key) -> bool:
-        try:
-            body = await self._tools.kube.get(IDENTITIES.path(key.namespace, key.name))
-        except ApiError as error:
-            if not error.absent:
-                raise
-            return False
-        self._tools.world.see_identity(body)
-        return True
+        await self._tools.fresh.look_at_identity(key)
+        return key in self._tools.world.identities
 
 
 def _account(facts: Facts) -> Observed | None:

@@ -5,21 +5,21 @@ identity made anew has too; and an identity that looks as if others' objects wer
 well, if these were seen before it came.
 """
 
-from agent_identity.clients.kube import IDENTITIES, ApiError, Kube
 from agent_identity.core.checks import in_the_way
 from agent_identity.core.errors import Failed
 from agent_identity.core.facts import Facts
 from agent_identity.core.identity import Identity
 from agent_identity.core.resource import Key, Kind, Ref
 from agent_identity.reconcile.execute import Executor
+from agent_identity.reconcile.fresh import FreshReads
 from agent_identity.reconcile.world import World
 
 
 class SecondLook:
     """What it sees goes into the world, so that who finds a difference decides again."""
 
-    def __init__(self, kube: Kube, world: World, executor: Executor) -> None:
-        self._kube = kube
+    def __init__(self, fresh: FreshReads, world: World, executor: Executor) -> None:
+        self._fresh = fresh
         self._world = world
         self._executor = executor
 
@@ -27,32 +27,23 @@ class SecondLook:
         """Whether it's still the one that was decided on. An API server that does not answer keeps
         no right in place: then it is."""
         try:
-            body = await self._kube.get(IDENTITIES.path(identity.key.namespace, identity.key.name))
-        except ApiError as error:
-            if error.absent:
-                self._world.lose_identity(identity.key, identity.meta.uid)
-            return not error.absent
+            await self._fresh.look_at_identity(identity.key)
         except Failed:
             return True
-        self._world.see_identity(body)
         known = self._world.identities.get(identity.key)
         return known is not None and _is_same(known, identity)
 
-    async def looks_at_owner(self, account: Key) -> None:
-        """An account, the identity that its label names, and what is in that one's way."""
+    async def look_at_owner(self, account: Key) -> None:
+        """An account, the identity that its label names, and what is in that one's way. Raises
+        ApiError."""
         ref = Ref(Kind.SERVICE_ACCOUNT, account.namespace, account.name)
         await self._executor.look_again(ref)
         seen = self._world.owned.get(ref)
         if seen is None or not (seen.labelled and seen.identity):
             return
-        try:
-            body = await self._kube.get(IDENTITIES.path(account.namespace, seen.identity))
-        except ApiError as error:
-            if not error.absent:
-                raise
-            return
-        self._world.see_identity(body)
-        if facts := self._world.facts(Key(account.namespace, seen.identity)):
+        owner = Key(account.namespace, seen.identity)
+        await self._fresh.look_at_identity(owner)
+        if facts := self._world.facts(owner):
             await self.finds_in_the_way(facts)
 
     async def finds_in_the_way(self, facts: Facts) -> bool:

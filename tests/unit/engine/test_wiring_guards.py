@@ -27,6 +27,7 @@ from agent_identity.reconcile.pipeline import Pipeline, Tools
 from agent_identity.reconcile.pods import Pod
 from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.revoke import Revoker
+from agent_identity.reconcile.second_look import SecondLook
 from agent_identity.reconcile.world import World
 from agent_identity.registry import build_rooms
 from samples import CLUSTER, class_of, metadata
@@ -124,7 +125,9 @@ class Operator:
         self.own = OwnWriter(kube, self.world, events)
         fresh = FreshReads(kube, self.world)
         first = CalleesFirst(self.world, self.queue, lambda: self.now)
-        tools = Tools(self.world, kube, self.executor, rooms.rooms, events, fresh, self.own, first)
+        look = SecondLook(fresh, self.world, self.executor)
+        parts = (kube, self.executor, rooms.rooms, events, fresh, self.own, first, look)
+        tools = Tools(self.world, *parts)
         self.pipeline = Pipeline(tools)
         self.ledger = Ledger(kube, "agent-identity-system", recorded=lambda _: None)
         self.revoker = Revoker(tools, self.pipeline, self.ledger, deadline=self.deadline)
