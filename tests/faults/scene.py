@@ -259,13 +259,15 @@ def snapshot_of_vault(found: Mapping[str, Any], names: Mapping[str, str]) -> Sta
 
 
 def is_settled(body: Body) -> bool:
+    """Nothing is to come of it; who waits for a class that is not there has come to rest too."""
     status, metadata = body.get("status") or {}, body["metadata"]
     if "deletionTimestamp" in metadata:
         return False
     if status.get("observedGeneration") != metadata["generation"]:
         return False
-    rows = {row["type"]: row["status"] for row in status.get("conditions") or ()}
-    return rows.get("Reconciling") != "True"
+    rows = {row["type"]: row for row in status.get("conditions") or ()}
+    waits = rows.get("Ready", {}).get("reason") == "ClassNotFound"
+    return waits or rows.get("Reconciling", {}).get("status") != "True"
 
 
 def caller(name: str, *, namespace: str = "") -> Body:

@@ -4,8 +4,7 @@ import time
 
 from faults.oracles import ORACLES, End, Run
 from faults.play import Player
-from faults.recorder import OWN_KINDS, Body
-from faults.scene import AGENT, Scene, is_settled
+from faults.scene import AGENT, Scene
 from faults.theatre import Theatre
 from faults.workloads import BY_NAME, Workload
 
@@ -75,11 +74,6 @@ class Trial(Player):
         await self._become(wanted)
         self.seconds = time.monotonic() - self._began
 
-    def _settled(self) -> bool:
-        """Who waits for a class that is gone has come to rest too."""
-        own = (b for n, b in self.scene.objects().items() if n.kind in OWN_KINDS)
-        return all(_has_no_class(body) or is_settled(body) for body in own)
-
     def trace(self) -> list[str]:
         """What the operator asked for since the mark, in order."""
         asked = self._log.of(self.scene.name, since=self._first)
@@ -105,12 +99,6 @@ class Trial(Player):
             exchanges=exchanges,
             roles=self._roles_before,
         )
-
-
-def _has_no_class(body: Body) -> bool:
-    rows = {row["type"]: row for row in (body.get("status") or {}).get("conditions") or ()}
-    waits = rows.get("Ready", {}).get("reason") == "ClassNotFound"
-    return waits and "deletionTimestamp" not in body["metadata"]
 
 
 def trial(theatre: Theatre, workload: str, case: str = "") -> Trial:
