@@ -86,13 +86,14 @@ def no_right_but_the_old_and_the_new(run: Run, reference: End) -> Failures:
 
 
 def guarded_first(run: Run, reference: End) -> Failures:
-    """No right before account, mTLS and policy stand, and none of these goes before the rights."""
-    told: set[str] = set()
+    """No right before account, mTLS and policy stand, and none of these goes before the rights.
+    What others have taken away, only they are to blame for."""
+    wrong_before: set[str] = set()
     for moment in acted(run):
+        wrong = unguarded(moment)
         if moment.ours:
-            for wrong in sorted(unguarded(moment) - told):
-                told.add(wrong)
-                yield f"{wrong}; {_what(moment)}"
+            yield from (f"{one}; {_what(moment)}" for one in sorted(wrong - wrong_before))
+        wrong_before = wrong
 
 
 def callees_first(run: Run, reference: End) -> Failures:
