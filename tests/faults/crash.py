@@ -27,6 +27,8 @@ REFERENCE_RUNS = 3
 AT_A_TIME = 16
 BATCH = 48
 AWAY_SECONDS = 60.0
+# Of what was written, in characters.
+_TOLD = 1000
 OFTEN = {**SHIPPED, "AGENT_IDENTITY_RESYNC_SECONDS": "2"}
 PERIODS = 2
 Report = Callable[[str], None]
@@ -148,7 +150,7 @@ class Campaign:
             asked = theatre.log.of(scene.name, since=run.last)
             # What there was to tell may have waited for its turn until the first one ended.
             late = [
-                str(e.call)
+                f"{e.call} {e.body.decode(errors='replace')[:_TOLD]}"
                 for e in asked
                 if e.changes and not (e.call.tells and e.number < restarted)
             ]
