@@ -10,7 +10,7 @@ from bench.life import Life
 from bench.recording import BASELINE, RESTORE, WITHDRAW
 from bench.restart import PERIODS
 from bench.results import Size
-from bench.usage import OPERATOR, OTHERS
+from bench.usage import CLIENT, OPERATOR, OTHERS, SERVERS
 
 P = TypeVar("P")
 NOTHING, NEVER = "", "-"
@@ -92,7 +92,10 @@ def _creation(size: Size) -> Iterator[Row]:
         yield both.row(told, lambda c: c.seconds / number * MS, floor.seconds / number * MS)
         told, below = f"{count}: CPU of all who take part, s", _together(floor.processor)
         yield both.row(told, lambda c: _together(c.processor), below)
-        yield both.row(f"{count}: CPU of the operator, s", lambda c: c.processor[OPERATOR])
+        told, below = f"{count}: CPU of the servers, s", _of_servers(floor.processor)
+        yield both.row(told, lambda c: _of_servers(c.processor), below)
+        told, below = f"{count}: CPU of who asks them, s", floor.processor[CLIENT]
+        yield both.row(told, lambda c: c.processor[OPERATOR], below)
         told, below = f"{count}: CPU of other programs, s", floor.processor[OTHERS]
         yield both.row(told, lambda c: c.processor[OTHERS], below, compared=False)
         told, below = f"{count}: mutating requests for each", changes(floor.requests) / number
@@ -162,3 +165,7 @@ def _deletion(size: Size) -> Iterator[Row]:
 
 def _together(processor: Mapping[str, float]) -> float:
     return sum(processor.values()) - processor[OTHERS]
+
+
+def _of_servers(processor: Mapping[str, float]) -> float:
+    return sum(processor[name] for name in SERVERS.values())

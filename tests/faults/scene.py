@@ -266,8 +266,9 @@ def is_settled(body: Body) -> bool:
     if status.get("observedGeneration") != metadata["generation"]:
         return False
     rows = {row["type"]: row for row in status.get("conditions") or ()}
-    waits = rows.get("Ready", {}).get("reason") == "ClassNotFound"
-    return waits or rows.get("Reconciling", {}).get("status") != "True"
+    if rows.get("Ready", {}).get("reason") == "ClassNotFound":
+        return True
+    return bool(rows.get("Reconciling", {}).get("status") != "True")
 
 
 def caller(name: str, *, namespace: str = "") -> Body:

@@ -116,8 +116,8 @@ WITHDRAWAL = (
         7,
         "An identity that may not have what it asks for is nobody's caller.",
         WORLD,
-        '        if judge(facts).standing is not Standing.GRANTED:\n            return ""\n',
-        "",
+        "if judge(self._own_facts(identity)).standing is not Standing.GRANTED:",
+        "if not judge(self._own_facts(identity)):",
         (f"{SEEN}::test_those_who_name_it_are_looked_at_when_it_becomes_or_ceases_to_be",),
     ),
     Mutant(
@@ -134,8 +134,8 @@ WITHDRAWAL = (
         7,
         "An identity that has no account yet is nobody's caller.",
         WORLD,
-        "if account is None or account.deleting or not facts.has(account.ref):",
-        "if account and (account.deleting or not facts.has(account.ref)):",
+        "if account is None or account.deleting or not account.is_owned_by(identity.meta.uid):",
+        "if account and (account.deleting or not account.is_owned_by(identity.meta.uid)):",
         (f"{SEEN}::test_an_agent_is_somebody_once_its_account_is_its_own",),
     ),
     Mutant(

@@ -173,10 +173,10 @@ def _spiffe_id_is_legal(asked: Asked) -> Problem | None:
 
 
 def _nothing_is_foreign(asked: Asked) -> Problem | None:
-    identity = asked.facts.identity
-    owners = asked.facts.owners
-    foreign = sorted(str(o.ref) for o in _not_ours(asked) if not _left_over(o, owners))
-    left = sorted(str(o.ref) for o in _not_ours(asked) if _left_over(o, owners))
+    identity, owners = asked.facts.identity, asked.facts.owners
+    others = _not_ours(asked)
+    foreign = sorted(str(o.ref) for o in others if not _left_over(o, owners))
+    left = sorted(str(o.ref) for o in others if _left_over(o, owners))
     if foreign:
         where = f"{', '.join(foreign)} in {identity.key.namespace}"
         detail = f"{where} exists and is not ours: nothing is adopted"

@@ -344,11 +344,11 @@ class World:
         identity = self.identities.get(key)
         if identity is None or identity.deleting:
             return ""
-        facts = self._own_facts(identity)
-        account = facts.observed.get(account_ref(identity))
-        if account is None or account.deleting or not facts.has(account.ref):
+        # Looked at first: most of whom are asked about have just come, and this costs little.
+        account = self.owned.get(account_ref(identity))
+        if account is None or account.deleting or not account.is_owned_by(identity.meta.uid):
             return ""
-        if judge(facts).standing is not Standing.GRANTED:
+        if judge(self._own_facts(identity)).standing is not Standing.GRANTED:
             return ""
         return SpiffeID(self.cluster.trust_domain, key.namespace, identity.account).principal
 

@@ -1,6 +1,7 @@
 """One workload, step by step, so that a fault can be put between any two."""
 
 import time
+from typing import Any
 
 from faults.oracles import ORACLES, End, Run
 from faults.play import Player
@@ -42,7 +43,7 @@ class Trial(Player):
         self.seconds = 0.0
         self._before = self._first = 0
         self._began = 0.0
-        self._roles_before: dict[str, Body] = {}
+        self._roles_before: dict[str, dict[str, Any]] = {}
 
     async def set_up(self) -> None:
         """All is brought about, without a fault."""
