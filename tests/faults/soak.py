@@ -47,18 +47,21 @@ class Felt:
 
 
 class Weather:
-    """Faults at random, but for one scene."""
+    """Vault refuses one scene everything; and faults at random, but for another."""
 
     def __init__(self, spared: Scene, broken: Scene) -> None:
         self._spared, self._broken = spared.name, broken.name
         self._chance = random.Random(0)
         self._modes = [*REFUSALS, *LOSSES]
+        self.stormy = False
         self.met = 0
 
     def choose(self, exchange: Exchange) -> Mode | None:
         if exchange.scene == self._broken and exchange.call.server == "vault":
             return MODES["status-403"]
-        if exchange.scene in {"", self._spared} or self._chance.random() >= FAULTS / 100:
+        if not self.stormy or exchange.scene in {"", self._spared}:
+            return None
+        if self._chance.random() >= FAULTS / 100:
             return None
         self.met += 1
         return MODES[self._chance.choice(self._modes)]
@@ -180,15 +183,19 @@ class Soak:
             self._theatre.log.forget()
             await asyncio.sleep(SAMPLE_SECONDS)
 
-    def storm(self) -> None:
-        """From now on."""
+    def refuse(self) -> None:
+        """What is to be broken, from now on."""
         for proxy in (self._theatre.kube, self._theatre.vault):
             proxy.choose = self._weather.choose
+
+    def storm(self) -> None:
+        """From now on."""
+        self._weather.stormy = True
         self._theatre.kube.watches = Gusts()
 
     def calm(self) -> None:
         """Faults end; what is broken stays so."""
-        self._theatre.kube.choose = lambda exchange: None
+        self._weather.stormy = False
         self._theatre.kube.watches = Passing()
 
     @property
@@ -206,13 +213,17 @@ async def _forgiven(job: Coroutine[Any, Any, None]) -> None:
 
 @asynccontextmanager
 async def _for_a_while(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Raises what ended one of them."""
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in ended:
+            if error and not isinstance(error, asyncio.CancelledError):
+                raise error
 
 
 def _p(seconds: Sequence[float], part: float) -> float:
@@ -251,11 +262,14 @@ async def run(healthy: int, broken: int, minutes: float, rate: float) -> str:
             await fleet.until_ready()
         _say(f"{healthy} identities are Ready")
         rows.append(_row("at rest", await soak.feel(60, 0)))
-        rows.append(_row(f"{rate:g} changes a second", await soak.feel(60, rate)))
-        soak.storm()
+        rows.append(_row(f"{rate:g} changes a second", await soak.feel(120, rate)))
+        soak.refuse()
         await soak.broken.create()
-        _say(f"{broken} broken ones are there; {minutes:g} minutes of changes and faults")
-        rows.append(_row(f"and {broken} broken, and faults", await soak.feel(minutes * 60, rate)))
+        _say(f"{broken} broken ones are there")
+        rows.append(_row(f"and {broken} broken", await soak.feel(120, rate)))
+        soak.storm()
+        _say(f"{minutes:g} minutes of changes and faults")
+        rows.append(_row("and faults at random", await soak.feel(minutes * 60, rate)))
         soak.calm()
         began = time.monotonic()
         await soak.fleet.until_ready()
