@@ -139,13 +139,13 @@ def _operations(rule: Body) -> list[str]:
 
 
 def unguarded(moment: Moment) -> set[str]:
-    """Accounts that have a right although nothing keeps strangers from their pods."""
+    """Rights that accounts have although nothing keeps strangers from their pods."""
     found = set()
     for identity in {n.namespace + "/" + n.name for n in _identities(moment)}:
         namespace, _, name = identity.partition("/")
-        given = _has_rights(moment, namespace, name)
+        given = _rights_of(moment, namespace, name)
         if given and not _stands(moment, namespace, name):
-            found.add(f"{identity} has {given} before its account, mTLS and policy stand")
+            found |= {f"{one}, before account, mTLS and policy stand" for one in given}
     return found
 
 
@@ -153,10 +153,9 @@ def _identities(moment: Moment) -> list[Name]:
     return [n for n in moment.objects if n.kind in {"ServiceAccount", "AgentIdentity"}]
 
 
-def _has_rights(moment: Moment, namespace: str, name: str) -> str:
+def _rights_of(moment: Moment, namespace: str, name: str) -> list[str]:
     bound = [r for r in rights(moment) if r.startswith(f"{namespace}/{name} is bound")]
-    roles = [r for r in moment.roles if r.endswith(f"_{namespace}_{name}")]
-    return ", ".join([*bound, *roles])
+    return [*bound, *(f"role {r}" for r in moment.roles if r.endswith(f"_{namespace}_{name}"))]
 
 
 def _stands(moment: Moment, namespace: str, name: str) -> bool:
@@ -168,10 +167,10 @@ def _stands(moment: Moment, namespace: str, name: str) -> bool:
     return strict and guarded and account in moment.objects
 
 
-def callers_named(moment: Moment, principal_end: str) -> list[str]:
+def callers_named(moment: Moment, principal_end: str) -> list[Name]:
     """Policies that let in whoever this is."""
     return sorted(
-        str(name)
+        name
         for name, body in moment.objects.items()
         if name.kind == "AuthorizationPolicy" and f'{principal_end}"' in json.dumps(body["spec"])
     )

@@ -139,7 +139,10 @@ async def _forbid_namespace(scene: Scene) -> None:
 
 
 async def _delete_namespace(scene: Scene) -> None:
+    """To its end: for its first seconds the namespace's controller does nothing."""
     await scene.delete(Name("Namespace", "", scene.home))
+    gone = scene.of_identity(AGENT)
+    await scene.stage.recorder.until(scene.name, lambda: scene.body(gone) is None, 60)
 
 
 async def _tamper(scene: Scene) -> None:
