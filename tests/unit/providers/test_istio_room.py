@@ -151,6 +151,18 @@ def test_shadow_writes_nothing_and_shows_what_it_would() -> None:
     assert [s.split()[0] for s in shown] == ["PeerAuthentication", "AuthorizationPolicy"]
 
 
+def test_what_shadow_shows_says_where_it_is_cut() -> None:
+    rules = [rule(f"rule-{n:02d}", "planner") for n in range(16)]
+    identity = identity_of(inbound={"enforcement": "Shadow", "rules": rules})
+    agent_class = class_of(inbound={"minimumEnforcement": "Shadow"})
+    planner = Caller(kind="AgentIdentity", name="planner")
+    facts = facts_of(identity, agent_class, callers={planner: (principal("planner"),)})
+    mtls, policy = ROOM.status_fields(facts)["wouldWrite"]
+    assert not mtls.endswith("(cut)")
+    assert len(policy) == 1024
+    assert policy.endswith("… (cut)")
+
+
 def test_a_foreign_policy_is_named() -> None:
     foreign = (ForeignPolicy("AuthorizationPolicy", "agents", "wide-open"),)
     report = ROOM.report(facts_of(identity_of(), foreign_policies=foreign))

@@ -15,7 +15,7 @@ from agent_identity.core.errors import Invalid, Waiting
 from agent_identity.core.facts import Facts
 from agent_identity.core.names import account_ref, policy_name, waypoint_policy_ref
 from agent_identity.core.ownership import owned_metadata, retired_metadata
-from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Ref, Resource, canonical
+from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Ref, Resource
 from agent_identity.core.status import Report
 from agent_identity.providers.istio.ambient import (
     is_ambient,
@@ -24,7 +24,7 @@ from agent_identity.providers.istio.ambient import (
     what_is_missing,
     workload_rules,
 )
-from agent_identity.providers.istio.rules import API_VERSION, by_name, istio_rule
+from agent_identity.providers.istio.rules import API_VERSION, by_name, istio_rule, told
 
 _SHOWN = 16
 # A principal has at most about 180 bytes, and an object in etcd 1.5 MiB.
@@ -81,10 +81,7 @@ class IstioRoom:
     def status_fields(self, facts: Facts) -> Mapping[str, Any]:
         if not _is_shadow(facts) or not self.asked(facts):
             return {}
-        shown = _all_policies(facts)
-        return {
-            "wouldWrite": [f"{r.ref} {canonical(r.body['spec']).decode()}"[:1024] for r in shown]
-        }
+        return {"wouldWrite": [told(policy) for policy in _all_policies(facts)]}
 
 
 def _all_policies(facts: Facts) -> tuple[Resource, ...]:

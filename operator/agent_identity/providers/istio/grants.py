@@ -17,9 +17,9 @@ from agent_identity.core.errors import Waiting
 from agent_identity.core.grants import Caller, GrantFacts, OtherPolicy, main_ref
 from agent_identity.core.names import grant_policy_name
 from agent_identity.core.ownership import owned_metadata, retired_metadata
-from agent_identity.core.resource import Key, Kind, Observed, Ref, Resource, canonical
+from agent_identity.core.resource import Key, Kind, Observed, Ref, Resource
 from agent_identity.core.status import Report, Status
-from agent_identity.providers.istio.rules import API_VERSION, by_name, istio_rule
+from agent_identity.providers.istio.rules import API_VERSION, by_name, istio_rule, told
 
 # Istio allows 512 sources in a rule. A principal has up to 180 bytes, an object in etcd 1.5 MiB.
 MOST_CALLERS = 512
@@ -67,7 +67,7 @@ class GrantPolicies:
             "callerCount": len({caller for caller, _ in facts.pairs}),
             "missingCount": facts.missing,
             "policies": [r.ref.name for r in written[:_SHOWN]],
-            "wouldWrite": [_told(r) for r in would[:_SHOWN]],
+            "wouldWrite": [told(r) for r in would[:_SHOWN]],
             "others": [_combined(o) for o in facts.others[:_SHOWN_OTHERS]],
         }
 
@@ -140,10 +140,6 @@ def _policy(
     spec = guarded | {"action": "ALLOW"} | (said if said["rules"] else {})
     body = {"apiVersion": API_VERSION, "kind": ref.kind.value, "metadata": metadata, "spec": spec}
     return Resource(ref, body, GrantPolicies.room)
-
-
-def _told(resource: Resource) -> str:
-    return f"{resource.ref} {canonical(resource.body['spec']).decode()}"[:1024]
 
 
 def _shown_callers(facts: GrantFacts) -> list[dict[str, Any]]:

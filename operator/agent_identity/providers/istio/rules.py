@@ -4,8 +4,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from agent_identity.api.rules import Rule
+from agent_identity.core.resource import Resource, canonical
 
 API_VERSION = "security.istio.io/v1"
+# As the schema of status.wouldWrite says.
+_LONGEST_TOLD = 1024
+_CUT = "… (cut)"
 
 
 def istio_rule(rule: Rule, principals: list[str]) -> dict[str, Any]:
@@ -26,3 +30,9 @@ def istio_rule(rule: Rule, principals: list[str]) -> dict[str, Any]:
 def by_name(rules: Iterable[Rule] | None) -> list[Rule]:
     """In the order in which they are written, so that the same rules make the same policy."""
     return sorted(rules or (), key=lambda r: r.name)
+
+
+def told(policy: Resource) -> str:
+    """A policy as one entry of status.wouldWrite; a long one says that it is cut."""
+    text = f"{policy.ref} {canonical(policy.body['spec']).decode()}"
+    return text if len(text) <= _LONGEST_TOLD else text[: _LONGEST_TOLD - len(_CUT)] + _CUT
