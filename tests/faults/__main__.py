@@ -6,7 +6,7 @@ import sys
 import time
 
 from faults.crash import Results, told, whole_campaign
-from faults.workloads import WORKLOADS
+from faults.workloads import BY_NAME
 
 
 def _say(line: str) -> None:
@@ -35,16 +35,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="faults", description=__doc__)
     parser.add_argument("campaign", choices=["crash"])
     parser.add_argument("--only", default="", help="plans with this in their id")
-    parser.add_argument("--workload", default="", help="only this one")
+    parser.add_argument("--workload", default="", help="only these, separated by commas")
     parser.add_argument("--clusters", type=int, default=1, help="how many at the same time")
     parser.add_argument("--part", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--parts", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="results for another program")
     asked = parser.parse_args()
     if asked.clusters > 1:
-        results = asyncio.run(_parts(asked.clusters, [f"--only={asked.only}"]))
+        extra = [f"--only={asked.only}", f"--workload={asked.workload}"]
+        results = asyncio.run(_parts(asked.clusters, extra))
     else:
-        chosen = [w for w in WORKLOADS if asked.workload in {"", w.name}]
+        names = asked.workload.split(",") if asked.workload else BY_NAME
+        chosen = [BY_NAME[name] for name in names]
         mine = chosen[asked.part :: asked.parts]
         results = asyncio.run(whole_campaign(_say, mine, asked.only))
     if asked.json:

@@ -49,8 +49,10 @@ async def run(ground: Ground, chosen: Sequence[str]) -> None:
         "CLOCK_OFFSET_FILE": str(offset),
     }
     for name, seconds in (*AHEAD_OR_BEHIND.items(), *JUMPS.items()):
-        cases = [case for case in chosen if case.startswith(f"clock/{name}/")]
-        if cases:
+        found = [case for case in chosen if case.startswith(f"clock/{name}/")]
+        # By themselves: whoever is deleted beside them would be owed to a Vault that is left alone.
+        unanswered = [case for case in found if case.endswith(_UNANSWERED)]
+        for cases in filter(None, ([c for c in found if c not in unanswered], unanswered)):
             jumps = name in JUMPS
             offset.write_text("0" if jumps else str(seconds))
             await ground.use(settings)
