@@ -140,10 +140,11 @@ def _is_of_one_that_goes(moment: Moment, policy: Name) -> bool:
 
 
 def honest(run: Run, reference: End) -> Failures:
-    """Ready for a generation only while all of it is there."""
+    """Nobody becomes Ready for a generation before all of it is there."""
     states = [without_status(run.old.state), without_status(reference.state)]
-    was: dict[Name, bool] = {}
-    for moment in acted(run):
+    seen = list(acted(run))
+    was = {n: _is_ready(b) for n, b in seen[0].objects.items()} if seen else {}
+    for moment in seen:
         if moment.change is None or moment.change.name.kind != "AgentIdentity":
             continue
         name, ready = moment.change.name, _is_ready(moment.change.body)
@@ -167,7 +168,8 @@ def _not_so(run: Run, moment: Moment, name: Name, states: Iterable[State]) -> Fa
         for state in states
     ]
     if not any(_same(found, wanted) for wanted in possible):
-        yield f"{name} was called Ready; {'; '.join(differences(possible[-1], found))}"
+        nearest = min((differences(wanted, found) for wanted in possible), key=len)
+        yield f"{name} was called Ready; {'; '.join(nearest)}"
 
 
 def _owned(objects: Mapping[Name, Body], identity: Name) -> dict[Name, Body]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from faults.recorder import Name
-from faults.scene import AGENT, Scene
+from faults.scene import AGENT, Scene, is_settled, reads_orders
 from faults.unseen.ground import Ground
 from faults.unseen.trial import Trial
 
@@ -15,12 +15,19 @@ _GONE_SECONDS = 30.0
 Force = Callable[[Scene], Awaitable[None]]
 
 
+async def _nothing(scene: Scene) -> None:
+    """All is left to the operator."""
+
+
 @dataclass(frozen=True, slots=True)
 class Story:
-    """as_: the workload that ends as this does."""
+    """as_: the workload that ends as this does. after: what is done once the operator is back.
+    without: oracles that say nothing about it."""
 
     as_: str
     force: Force
+    after: Force = _nothing
+    without: frozenset[str] = frozenset()
 
 
 async def _forced_off(scene: Scene, name: Name) -> None:
@@ -43,11 +50,26 @@ async def _grant(scene: Scene) -> None:
     await _forced_off(scene, scene.of_grant)
 
 
+async def _grant_again(scene: Scene) -> None:
+    """The garbage collector may have taken its policy: whoever grants again has it back."""
+    await scene.grant(reads_orders(scene))
+    recorder = scene.stage.recorder
+    await recorder.until(scene.name, lambda: _is_granted(scene), _GONE_SECONDS)
+    await scene.delete(scene.of_grant)
+
+
+def _is_granted(scene: Scene) -> bool:
+    body = scene.body(scene.of_grant)
+    return body is not None and is_settled(body)
+
+
 STORIES: Mapping[str, Story] = MappingProxyType(
     {
         "unobserved/U4/identity": Story("delete", _identity),
         "unobserved/U4/identity-and-account": Story("delete", _identity_and_account),
-        "unobserved/U4/grant": Story("grant-closed", _grant),
+        "unobserved/U4/grant": Story(
+            "grant-closed", _grant, _grant_again, frozenset({"update summary"})
+        ),
     }
 )
 IDS = tuple(STORIES)
@@ -64,9 +86,11 @@ async def run(ground: Ground, chosen: Sequence[str]) -> None:
         await asyncio.gather(*(_force(one) for one in trials))
         await ground.theatre.start()
     standing = [one for one in trials if not one.lost]
+    await asyncio.gather(*(STORIES[one.case].after(one.scene) for one in standing))
     await asyncio.gather(*(one.become(ends[one.workload.name]) for one in standing))
     for one in standing:
-        await ground.judge(one, ends[one.workload.name], without=_ORDER)
+        without = _ORDER | STORIES[one.case].without
+        await ground.judge(one, ends[one.workload.name], without=without)
     await ground.clear()
 
 
