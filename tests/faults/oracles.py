@@ -143,7 +143,8 @@ def honest(run: Run, reference: End) -> Failures:
     """Nobody becomes Ready for a generation before all of it is there."""
     states = [without_status(run.old.state), without_status(reference.state)]
     seen = list(acted(run))
-    was = {n: _is_ready(b) for n, b in seen[0].objects.items()} if seen else {}
+    there = seen[0].objects if seen else {}
+    was = {n: _is_ready(body) for n, body in there.items() if n.kind == "AgentIdentity"}
     for moment in seen:
         if moment.change is None or moment.change.name.kind != "AgentIdentity":
             continue
