@@ -37,7 +37,7 @@ setup: .venv/.done .venv-operator/.done ## Make the virtual environments from th
 demo: setup ## Run the main job on real components (KEEP=1 leaves it running)
 	@PYTHONPATH=tests $(VENV)/python -m demo $(if $(KEEP),--keep)
 
-test: provider setup check browser cluster mesh ## Every test tier that CI runs (CLUSTER=kind: on kind)
+test: provider setup check browser cluster mesh sample ## Every test tier that CI runs (CLUSTER=kind: on kind)
 
 unit: .venv/.done ## Pure tests, in milliseconds
 	$(VENV)/python -m pytest tests/unit
