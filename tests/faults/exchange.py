@@ -49,7 +49,8 @@ def renamed(text: str, names: Mapping[str, str]) -> str:
 @dataclass(slots=True)
 class Exchange:
     """number: place in the order in which requests came, over both servers. scene: whom it
-    concerns; empty where it can't be said. status: of the server's answer, 0 without one."""
+    concerns; empty where it can't be said. status: of the server's answer, 0 without one.
+    answered_at: when it came, by the monotonic clock."""
 
     number: int
     at: float
@@ -58,6 +59,7 @@ class Exchange:
     body: bytes = b""
     status: int = 0
     answer: bytes = b""
+    answered_at: float = 0.0
     fault: str = ""
 
     @property

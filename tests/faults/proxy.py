@@ -7,6 +7,7 @@ is kept in a log that both proxies share, in the order in which it came.
 import asyncio
 import json
 import ssl
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
@@ -157,7 +158,7 @@ class FaultProxy:
         except aiohttp.ClientError:
             # As it would be without a proxy: the connection breaks.
             raise self._cut(request) from None
-        exchange.status = status
+        exchange.status, exchange.answered_at = status, time.monotonic()
         self.log.learn(exchange)
         return web.Response(status=status, body=exchange.answer, headers=headers)
 

@@ -5,7 +5,7 @@ the history counts.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,14 +79,14 @@ def _revision(exchange: Exchange) -> int:
     return int(metadata.get("resourceVersion") or 0)
 
 
-def _vault_writes(exchanges: Iterable[Exchange]) -> list[tuple[int, Exchange]]:
-    """Each with the last revision that was answered before it."""
-    seen, found = 0, []
-    for exchange in exchanges:
-        seen = max(seen, _revision(exchange))
-        if exchange.call.server == "vault" and exchange.changes and exchange.applied:
-            found += [(seen, exchange)] if _ROLE in exchange.call.path else []
-    return found
+def _vault_writes(exchanges: Sequence[Exchange]) -> list[tuple[int, Exchange]]:
+    """Each with the last revision that was answered before it began."""
+    answered = [(e.answered_at, r) for e in exchanges if (r := _revision(e))]
+    return [
+        (max((r for at, r in answered if at <= e.at), default=0), e)
+        for e in exchanges
+        if e.call.server == "vault" and e.changes and e.applied and _ROLE in e.call.path
+    ]
 
 
 def rights(moment: Moment) -> set[str]:

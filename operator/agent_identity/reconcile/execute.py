@@ -158,17 +158,21 @@ class Executor:
         self, actions: Iterable[Action], outcome: Outcome, *, missing: Collection[Ref] | None
     ) -> None:
         """Stage by stage, each stage at once. missing: what must be made before the first right
-        is given; None: it can't be said yet, so no new right is."""
+        is given; None: it can't be said yet, so no new right is. Nor is one while a guard that
+        others changed can't be put right."""
+        required = set(missing or ())
         for stage, group in groupby(actions, key=lambda a: a.stage):
+            batch = list(group)
             made = {a.ref for a in outcome.done if a.gives}
-            open_to = stage is not Stage.GRANT or (missing is not None and made >= set(missing))
-            batch = (
-                self._give_one(a, outcome) if a.seen or open_to else self._hold_back(a, outcome)
-                for a in group
-            )
-            await asyncio.gather(*batch)
+            open_to = stage is not Stage.GRANT or (missing is not None and made >= required)
+            give = [a for a in batch if a.seen or open_to]
+            for action in batch:
+                if action not in give:
+                    self._hold_back(action, outcome)
+            await asyncio.gather(*(self._give_one(action, outcome) for action in give))
+            required |= {a.ref for a in batch if a.gives}
 
-    async def _hold_back(self, action: Action, outcome: Outcome) -> None:
+    def _hold_back(self, action: Action, outcome: Outcome) -> None:
         problem = Waiting(Reason.MTLS_FIRST, "given once the account, mTLS and the policy stand")
         outcome.note(action.room, problem)
 

@@ -55,6 +55,24 @@ async def test_while_one_of_them_is_missing_no_right_is_given(missing: str) -> N
     assert op.there() >= RIGHTS
 
 
+@pytest.mark.parametrize("guard", GUARDS[1:])
+@told
+async def test_while_one_that_others_changed_cant_be_put_right_no_right_is_given(
+    guard: str,
+) -> None:
+    op = Operator()
+    await op.serve()
+    await op.ready(**FULL)
+    op.tamper(guard, spec={"mtls": {"mode": "DISABLE"}, "rules": [{}]})
+    op.lose("RoleBinding")
+    op.api.broken[f"PUT {NAMES[guard].format('agent')}"] = DOWN
+    await op.turn()
+    assert "RoleBinding" not in op.there()
+    op.api.broken.clear()
+    await op.turn()
+    assert op.there() >= RIGHTS
+
+
 @told
 async def test_without_the_meshs_kinds_no_right_is_given() -> None:
     op = Operator()
