@@ -74,6 +74,13 @@ class Campaign:
         self._courses: dict[str, Course] = {}
         self.results = Results()
 
+    def _fail(self, plan: str, lines: Iterable[str]) -> None:
+        """Told at once: a campaign may be ended before it is over."""
+        told = list(lines)
+        self.results.fail(plan, told)
+        for line in told:
+            self._report(f"FAILED {plan}: {line[:400]}")
+
     async def learn(self, workload: Workload, runs: int = REFERENCE_RUNS) -> Calls:
         """What a workload asks for and how it ends. Two runs that end in two ways are a failure."""
         learnt = await asyncio.gather(*(self._without_fault(workload) for _ in range(runs)))
@@ -83,7 +90,7 @@ class Campaign:
         first = learnt[0][0]
         for other, _ in learnt[1:]:
             lines = [*_differ(first.old, other.old), *_differ(first.end, other.end)]
-            self.results.fail(f"{workload.name}: two runs without a fault", lines)
+            self._fail(f"{workload.name}: two runs without a fault", lines)
         self._courses[workload.name] = first
         return calls
 
@@ -92,7 +99,7 @@ class Campaign:
         run, _ = await player.play()
         calls = player.calls(run)
         whose = f"{workload.name}: without a fault"
-        self.results.fail(whose, _check(run, run.end))
+        self._fail(whose, _check(run, run.end))
         await self._clear([player.scene], whose)
         return Course(run.old, run.end), calls
 
@@ -120,7 +127,7 @@ class Campaign:
         try:
             run, left = await player.play(plan.faults, course)
         except (NotSettled, TimeoutError, RuntimeError) as error:
-            self.results.fail(plan.id, [f"{type(error).__name__}: {error}"])
+            self._fail(plan.id, [f"{type(error).__name__}: {error}"])
             return
         if left:
             self.results.unmet.append(plan.id)
@@ -129,12 +136,8 @@ class Campaign:
         self.results.seconds.append(run.end.seconds)
         self.results.bystanders.append(run.end.bystander_seconds)
         failures = _check(run, course.end)
-        self.results.fail(plan.id, failures)
+        self._fail(plan.id, failures)
         self._played.append((plan, player.scene, run))
-        if failures:
-            self._report(f"FAILED {plan.id}")
-            for line in failures:
-                self._report(f"    {line[:400]}")
 
     async def _rest(self) -> None:
         """What is done stays as it is, over a restart and some resyncs, and then goes without a
@@ -153,13 +156,13 @@ class Campaign:
                 for e in asked
                 if e.changes and not (e.number < restarted and _may_be_late(e.call))
             ]
-            self.results.fail(plan.id, [f"at rest: {call}" for call in late])
+            self._fail(plan.id, [f"at rest: {call}" for call in late])
             later = differences(run.end.state, scene.state())
-            self.results.fail(plan.id, [f"at rest: {line}" for line in later])
+            self._fail(plan.id, [f"at rest: {line}" for line in later])
         played = self._played
         self._played = []
         log = await asyncio.to_thread(theatre.operator.log_file.read_text)
-        self.results.fail("secrets", no_secret(theatre.log.secrets, theatre.log.since(0), log))
+        self._fail("secrets", no_secret(theatre.log.secrets, theatre.log.since(0), log))
         await theatre.use(SHIPPED)
         await self._clear([scene for _, scene, _ in played], played[0][0].workload)
 
@@ -181,7 +184,7 @@ class Campaign:
             scene.token = ""
             left = [] if gone else [f"left over: {n}" for n in scene.objects()]
             left += [f"left over in Vault: {n}" for n in await self._vault_left(scene)]
-            self.results.fail(f"{whose}: {scene.name}, deleted", left)
+            self._fail(f"{whose}: {scene.name}, deleted", left)
             recorder.forget(scene.name)
 
     async def _vault_left(self, scene: Scene) -> list[str]:
