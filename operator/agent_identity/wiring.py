@@ -42,13 +42,8 @@ def build_engine(
     informers = Informers(kube, world, max(settings.resync_seconds, _RELIST_AT_LEAST))
     world.mesh_installed = informers.mesh_installed
     rooms = _rooms(settings, world, informers, outside, patience)
-    events = EventWriter(kube, instance=settings.instance)
     executor = _executor(kube, world, informers, rooms)
-    own = OwnWriter(kube, world, events)
-    first = CalleesFirst(world, queue)
-    fresh = FreshReads(kube, world)
-    second_look = SecondLook(fresh, world, executor)
-    tools = Tools(world, kube, executor, rooms.rooms, events, fresh, own, first, second_look)
+    tools = _tools(kube, world, queue, rooms, executor, instance=settings.instance)
 
     def wake_creditors(home: str) -> None:
         for agent_class in world.classes_at(home):
@@ -66,9 +61,33 @@ def build_engine(
         grants=GrantPipeline(tools, rooms.grant_room),
         classes=ClassPipeline(tools, rooms.class_rooms, ledger, enqueue=queue.add),
         ledger=ledger,
-        events=events,
+        events=tools.events,
         workers=settings.workers,
         resync_seconds=settings.resync_seconds,
+    )
+
+
+def _tools(
+    kube: Kube,
+    world: World,
+    queue: WorkQueue,
+    rooms: Rooms,
+    executor: Executor,
+    *,
+    instance: str,
+) -> Tools:
+    """instance: whose name events carry."""
+    events, fresh = EventWriter(kube, instance=instance), FreshReads(kube, world)
+    return Tools(
+        world=world,
+        kube=kube,
+        executor=executor,
+        rooms=rooms.rooms,
+        events=events,
+        fresh=fresh,
+        own=OwnWriter(kube, world, events),
+        first=CalleesFirst(world, queue),
+        second_look=SecondLook(fresh, world, executor),
     )
 
 

@@ -165,11 +165,11 @@ class Executor:
             batch = list(group)
             made = {a.ref for a in outcome.done if a.gives}
             open_to = stage is not Stage.GRANT or (missing is not None and made >= required)
-            give = [a for a in batch if a.seen or open_to]
             for action in batch:
-                if action not in give:
+                if not (action.seen or open_to):
                     self._hold_back(action, outcome)
-            await asyncio.gather(*(self._give_one(action, outcome) for action in give))
+            give = (self._give_one(a, outcome) for a in batch if a.seen or open_to)
+            await asyncio.gather(*give)
             required |= {a.ref for a in batch if a.gives}
 
     def _hold_back(self, action: Action, outcome: Outcome) -> None:
