@@ -2,7 +2,7 @@
 carry a real token of theirs, and what comes back is what they would read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -11,6 +11,7 @@ from testbed.bed import Bed
 from testbed.control_plane import ControlPlane
 from testbed.endpoint import Answer, Endpoint
 from testbed.tenant import RBAC, VERSIONS
+from testbed.waiting import wait_until
 
 Manifest = dict[str, Any]
 HOME = "people"
@@ -110,7 +111,8 @@ def employ(bed: Bed, name: str) -> Person:
 
 
 def grant(bed: Bed, who: Person, role: str, namespace: str = "") -> None:
-    """Bind them to a ClusterRole, in a namespace or in the whole cluster."""
+    """Bind them to a ClusterRole, in a namespace or in the whole cluster. When this returns, the
+    authorizer knows of it."""
     kind = "RoleBinding" if namespace else "ClusterRoleBinding"
     subject = {"kind": "User", "name": who.name, "apiGroup": "rbac.authorization.k8s.io"}
     name = f"{role}-{who.name}".replace(":", "-")
@@ -129,6 +131,29 @@ def grant(bed: Bed, who: Person, role: str, namespace: str = "") -> None:
             }
         )
     )
+    wait_until(
+        lambda: _may_all(who, _resource_rules(bed, role), namespace or "default"),
+        timeout=30,
+        what=f"{role} for {who.name} in the authorizer",
+    )
+
+
+def _resource_rules(bed: Bed, role: str) -> list[Manifest]:
+    """Of a ClusterRole; of an aggregated one, once its controller has filled it."""
+    rules = administrator(bed).read("ClusterRole", "", role)["rules"]
+    return [rule for rule in rules if "resources" in rule]
+
+
+def _may_all(who: Person, rules: Sequence[Manifest], namespace: str) -> bool:
+    """The authorizer learns of a binding by a watch: who asks at once may be told of no right."""
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": namespace},
+    }
+    review = done(who.send("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", body))
+    held = review["status"]["resourceRules"]
+    return bool(rules) and all(rule in held for rule in rules)
 
 
 def make_role(bed: Bed, name: str, *rules: Manifest) -> str:

@@ -1,13 +1,16 @@
 """A bed with the policies as they ship, and a town: teams with rights as real clusters give them,
 one agent that has everything, and nobody who is exempt from anything."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from attack_people import (
+    CREATED,
+    MERGE,
+    OK,
     Manifest,
     Person,
     acting_as,
@@ -39,6 +42,7 @@ OWNED = {
     "AuthorizationPolicy": f"agentidentity-{AGENT}",
 }
 MANAGED = {"app.kubernetes.io/managed-by": "agent-identity-operator"}
+Sign = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -93,16 +97,19 @@ def _namespace_admin(bed: Bed, name: str) -> Person:
 
 
 @contextmanager
-def told_to_helm(here: Town, *settings: str, until: Callable[[], bool]) -> Iterator[None]:
-    """The release with these settings; at the end as it was. until: they are in force."""
+def told_to_helm(here: Town, *settings: str, until: Sequence[Sign]) -> Iterator[None]:
+    """The release with these settings; at the end as it was. until: signs that they are in force,
+    one for each policy that they change, since the API server takes up one after the other."""
     upgrade = ("upgrade", RELEASE, CHART, "--values", here.bed.directory / "values.json")
     here.bed.helm(*upgrade, *(part for s in settings for part in ("--set", s)))
     try:
-        wait_until(until, timeout=10, what=f"{settings} in force")
+        wait_until(lambda: all(sign() for sign in until), timeout=10, what=f"{settings} in force")
         yield
     finally:
         here.bed.helm(*upgrade)
-        wait_until(lambda: not until(), timeout=10, what=f"{settings} not in force any more")
+        wait_until(
+            lambda: not any(sign() for sign in until), timeout=10, what=f"{settings} out of force"
+        )
 
 
 def pod(name: str, account: str = "", identity: str = "", *, namespace: str = TEAM) -> Manifest:
@@ -135,6 +142,31 @@ def dry(who: Person, manifest: Manifest) -> Answer:
         manifest["kind"], metadata.get("namespace", ""), version=manifest.get("apiVersion", "")
     )
     return who.send("POST", f"{path}?dryRun=All", manifest)
+
+
+def may_tamper(who: Person) -> bool:
+    """With what an identity owns."""
+    return _dry_patch(who, "ServiceAccount", {"annotations": {"example.com/note": "x"}})
+
+
+def may_unfinalize(who: Person, name: str) -> bool:
+    """An identity."""
+    return _dry_patch(who, "AgentIdentity", {"finalizers": None}, name)
+
+
+def _dry_patch(who: Person, kind: str, metadata: Manifest, name: str = AGENT) -> bool:
+    path = f"{path_of(kind, TEAM, name)}?dryRun=All"
+    headers = {"Content-Type": MERGE}
+    return who.send("PATCH", path, {"metadata": metadata}, **headers).status == OK
+
+
+def without_policies(here: Town) -> list[Sign]:
+    """`use` of a class, what is owned, and an agent's pod are nobody's to refuse."""
+    return [
+        lambda: dry(here.bob, here.identity("of-bob")).status == CREATED,
+        lambda: may_tamper(here.bob),
+        lambda: dry(here.bob, pod("half", AGENT)).status == CREATED,
+    ]
 
 
 def is_refused(answer: Answer) -> bool:
