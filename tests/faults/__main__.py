@@ -5,7 +5,7 @@ import asyncio
 import sys
 import time
 
-from faults.crash import Results, told, whole_campaign
+from faults.crash import Results, Share, told, whole_campaign
 from faults.workloads import BY_NAME
 
 
@@ -47,8 +47,8 @@ def main() -> int:
     else:
         names = asked.workload.split(",") if asked.workload else BY_NAME
         chosen = [BY_NAME[name] for name in names]
-        mine = chosen[asked.part :: asked.parts]
-        results = asyncio.run(whole_campaign(_say, mine, asked.only))
+        share = Share(asked.only, asked.part, asked.parts)
+        results = asyncio.run(whole_campaign(_say, chosen, share))
     if asked.json:
         print(results.to_json())
     else:
