@@ -13,6 +13,8 @@ from faults.scene import is_everywhere
 from faults.snapshot import State, differences, snapshot, without_status
 
 CALLEES_SECONDS = 5.0
+# What others have just taken away may not be known yet to who says Ready.
+UNHEARD_SECONDS = 1.0
 LABEL = "agentidentity.dev/identity"
 
 
@@ -145,13 +147,24 @@ def honest(run: Run, reference: End) -> Failures:
     seen = list(acted(run))
     there = seen[0].objects if seen else {}
     was = {n: _is_ready(body) for n, body in there.items() if n.kind == "AgentIdentity"}
+    robbed: dict[Name, Moment] = {}
     for moment in seen:
-        if moment.change is None or moment.change.name.kind != "AgentIdentity":
+        if moment.change is None:
             continue
         name, ready = moment.change.name, _is_ready(moment.change.body)
+        if moment.change.gone and not moment.ours:
+            robbed[name] = moment
+        if name.kind != "AgentIdentity":
+            continue
         if ready and not was.get(name) and moment.ours and not moment.change.gone:
-            yield from _not_so(run, moment, name, states)
+            yield from _not_so(run, moment, name, states, _unheard(robbed.values(), moment))
         was[name] = ready
+
+
+def _unheard(robbed: Iterable[Moment], now: Moment) -> dict[Name, Body]:
+    """What others took away so shortly before that the operator may not have heard of it."""
+    recent = (m.change for m in robbed if m.change and now.at - m.at < UNHEARD_SECONDS)
+    return {change.name: change.body for change in recent}
 
 
 def _is_ready(body: Body) -> bool:
@@ -161,16 +174,23 @@ def _is_ready(body: Body) -> bool:
     return rows.get("Ready") == "True" and up_to_date
 
 
-def _not_so(run: Run, moment: Moment, name: Name, states: Iterable[State]) -> Failures:
+def _not_so(
+    run: Run, moment: Moment, name: Name, states: Iterable[State], unheard: Mapping[Name, Body]
+) -> Failures:
     """What an identity owns as it is told Ready, beside what it owns where all is done."""
-    found = without_status(snapshot(_owned(moment.objects, name), run.names))
+    found = _seen(run, moment.objects, name)
+    as_known = _seen(run, {**unheard, **moment.objects}, name)
     possible = [
         {n: text for n, text in state.items() if _belongs(text, name, run.names)}
         for state in states
     ]
-    if not any(_same(found, wanted) for wanted in possible):
+    if not any(_same(one, wanted) for one in (found, as_known) for wanted in possible):
         nearest = min((differences(wanted, found) for wanted in possible), key=len)
         yield f"{name} was called Ready; {'; '.join(nearest)}"
+
+
+def _seen(run: Run, objects: Mapping[Name, Body], identity: Name) -> State:
+    return without_status(snapshot(_owned(objects, identity), run.names))
 
 
 def _owned(objects: Mapping[Name, Body], identity: Name) -> dict[Name, Body]:
