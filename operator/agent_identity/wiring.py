@@ -16,6 +16,7 @@ from agent_identity.reconcile.execute import Executor
 from agent_identity.reconcile.fresh import FreshReads
 from agent_identity.reconcile.grants import GrantPipeline
 from agent_identity.reconcile.own import OwnWriter
+from agent_identity.reconcile.own_lists import OwnLists
 from agent_identity.reconcile.pipeline import Pipeline, Tools
 from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.revoke import Revoker
@@ -52,10 +53,10 @@ def build_engine(
     ledger = Ledger(kube, settings.namespace, recorded=wake_creditors)
     pipeline = Pipeline(tools)
     return Engine(
-        kube=kube,
         world=world,
         queue=queue,
         informers=informers,
+        own_lists=OwnLists(kube, world),
         pipeline=pipeline,
         revoker=Revoker(tools, pipeline, ledger, deadline=settings.deletion_deadline_seconds),
         grants=GrantPipeline(tools, rooms.grant_room),

@@ -204,14 +204,6 @@ class Kube:
                 return
             query["continue"] = more
 
-    async def list(self, path: str, *, selector: str = "") -> tuple[list[Json], str]:
-        """All objects, and the resourceVersion to watch from."""
-        items: list[Json] = []
-        version = ""
-        async for page, version in self.pages(path, selector=selector):  # noqa: B007
-            items += page
-        return items, version
-
     async def create(self, path: str, body: Mapping[str, Any]) -> Json:
         """POST: never takes over what is there."""
         return await self._send("POST", path, body=body)

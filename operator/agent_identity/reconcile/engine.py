@@ -13,16 +13,11 @@ from typing import Any
 from agent_identity.api.conditions import Reason
 from agent_identity.clients.events import EventWriter
 from agent_identity.clients.kube import (
-    CLASSES,
     CLUSTER_ROLE_BINDINGS,
-    GRANTS,
-    IDENTITIES,
     NAMESPACES,
     OWNED,
     PODS,
     SERVICES,
-    ApiError,
-    Json,
     Kube,
 )
 from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
@@ -42,6 +37,7 @@ from agent_identity.reconcile.classes import ClassPipeline
 from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.grants import GrantPipeline
 from agent_identity.reconcile.informer import Informer
+from agent_identity.reconcile.own_lists import OwnLists
 from agent_identity.reconcile.pipeline import WAITING_SECONDS, Pipeline
 from agent_identity.reconcile.pods import Pod, parse_pod
 from agent_identity.reconcile.queue import WorkQueue
@@ -131,10 +127,10 @@ class Engine:
     def __init__(
         self,
         *,
-        kube: Kube,
         world: World,
         queue: WorkQueue,
         informers: Informers,
+        own_lists: OwnLists,
         pipeline: Pipeline,
         revoker: Revoker,
         classes: ClassPipeline,
@@ -144,10 +140,10 @@ class Engine:
         workers: int,
         resync_seconds: float,
     ) -> None:
-        self._kube = kube
         self._world = world
         self._queue = queue
         self._informers = informers
+        self._own_lists = own_lists
         self._pipeline = pipeline
         self._revoker = revoker
         self._classes = classes
@@ -180,7 +176,7 @@ class Engine:
         """Nothing is decided on half of the facts: a caller not yet seen would look missing."""
         await asyncio.gather(*(i.synced.wait() for i in self._informers.all))
         await self._persist(self._ledger.load)
-        await self._persist(self._list_ours)
+        await self._persist(self._own_lists.take_in)
         classes = [c.meta.key for c in self._world.classes.values()]
         looks = [asyncio.create_task(self._one(key)) for key in classes]
         if looks:
@@ -196,47 +192,6 @@ class Engine:
                 log.warning("start: %s", failure.message)
             await asyncio.sleep(random.uniform(0.5, 1.5))
 
-    async def _list_ours(self) -> None:
-        """Our own objects as they are; what is no longer there is forgotten."""
-        known_classes = dict(self._world.classes)
-        classes, version = await self._list(CLASSES.path())
-        for body in classes:
-            self._world.see_class(body)
-        names = {b["metadata"]["name"] for b in classes}
-        for name, agent_class in known_classes.items():
-            if name not in names and int(agent_class.meta.resource_version) <= int(version):
-                self._world.lose_class(name, agent_class.meta.uid)
-        known = dict(self._world.identities)
-        identities, version = await self._list(IDENTITIES.path())
-        for body in identities:
-            self._world.see_identity(body)
-        there = {b["metadata"]["uid"] for b in identities}
-        for key, identity in known.items():
-            old = int(identity.meta.resource_version) <= int(version)
-            if identity.meta.uid not in there and old:
-                self._world.lose_identity(key, identity.meta.uid)
-        await self._list_grants()
-
-    async def _list_grants(self) -> None:
-        known = dict(self._world.grants.all)
-        grants, version = await self._list(GRANTS.path())
-        for body in grants:
-            self._world.grants.see(body)
-        there = {b["metadata"]["uid"] for b in grants}
-        for key, grant in known.items():
-            if grant.meta.uid not in there and int(grant.meta.resource_version) <= int(version):
-                self._world.grants.lose(key, grant.meta.uid)
-
-    async def _list(self, path: str) -> tuple[list[Json], str]:
-        """While one kind's CRD is gone, the objects of the other must be able to go too. Nothing is
-        lost over a 404: watches tell what was deleted."""
-        try:
-            return await self._kube.list(path)
-        except ApiError as error:
-            if not error.absent:
-                raise
-            return [], "0"
-
     async def _resync(self) -> None:
         """Everything once a period, each key at its own moment of it."""
         while True:
@@ -244,7 +199,7 @@ class Engine:
                 self._queue.add(key, random.Random(str(key)).random() * self._period)
             await asyncio.sleep(self._period)
             try:
-                await self._list_ours()
+                await self._own_lists.take_in()
             except Failed as failure:
                 log.warning("resync: %s", failure.message)
 

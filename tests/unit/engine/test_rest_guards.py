@@ -146,19 +146,15 @@ async def _nothing() -> None:
     return
 
 
-async def _no_items(_path: str) -> tuple[list[Any], str]:
-    return [], "0"
-
-
 def engine_of(op: Operator, pipeline: Any, *informers: Any) -> Engine:
     """An engine whose own watches and loops do nothing, with one worker."""
-    idle: Any = SimpleNamespace(run=_for_ever, all=informers, load=_nothing, list=_no_items)
+    idle: Any = SimpleNamespace(run=_for_ever, all=informers, load=_nothing, take_in=_nothing)
     idle.mesh_installed = bool
     return Engine(
-        kube=idle,
         world=op.world,
         queue=op.queue,
         informers=idle,
+        own_lists=idle,
         pipeline=pipeline,
         revoker=op.revoker,
         classes=op.classes,
