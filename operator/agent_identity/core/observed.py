@@ -21,6 +21,9 @@ from agent_identity.core.resource import (
     shared,
 )
 
+# Each frozenset() is a new one, of 216 bytes.
+_NOBODY: frozenset[Key] = frozenset()
+
 
 def observe_object(kind: Kind, body: Mapping[str, Any]) -> Observed:
     """What is kept of a live object. Its body is not: thousands of them would fill the memory."""
@@ -47,7 +50,7 @@ def observe_object(kind: Kind, body: Mapping[str, Any]) -> Observed:
 
 def _names(kind: Kind, body: Mapping[str, Any], *, owned: bool) -> frozenset[Key]:
     """What an identity controls is kept as that identity has it: it need not be remembered."""
-    return bound_accounts(body) if kind == Kind.ROLE_BINDING and not owned else frozenset()
+    return bound_accounts(body) if kind == Kind.ROLE_BINDING and not owned else _NOBODY
 
 
 def _policy_view(kind: Kind, spec: Mapping[str, Any]) -> PolicyView | None:

@@ -1,6 +1,5 @@
 """Bindings that are not ours, by the accounts that they name. No I/O."""
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from agent_identity.core.bindings import bound_accounts
 from agent_identity.core.facts import ForeignBinding
 from agent_identity.core.resource import Key, Kind, Observed
+from agent_identity.reconcile.multimap import Multimap
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class ForeignBindings:
 
     def __init__(self, changed: Callable[[Key], None]) -> None:
         self._changed = changed
-        self._naming: dict[Key, set[ForeignBinding]] = defaultdict(set)
+        self._naming: Multimap[Key, ForeignBinding] = Multimap()
 
     def cluster_binding_changed(
         self, before: ClusterBinding | None, after: ClusterBinding | None
@@ -53,14 +53,12 @@ class ForeignBindings:
 
     def of(self, account: Key) -> tuple[ForeignBinding, ...]:
         """Sorted; empty for an account that nobody names."""
-        return tuple(sorted(self._naming.get(account, ())))
+        return tuple(sorted(self._naming.of(account)))
 
     def _move(self, binding: ForeignBinding, before: frozenset[Key], after: frozenset[Key]) -> None:
         for account in before - after:
-            self._naming[account].discard(binding)
-            if not self._naming[account]:
-                del self._naming[account]
+            self._naming.discard(account, binding)
         for account in after - before:
-            self._naming[account].add(binding)
+            self._naming.add(account, binding)
         for account in before ^ after:
             self._changed(account)

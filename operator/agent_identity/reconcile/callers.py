@@ -4,7 +4,6 @@ Events go in as what an agent is to others (`stands`) and whom an object's rules
 whoever must look again because of it is made due.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +12,7 @@ from agent_identity.core.grants import Caller
 from agent_identity.core.identity import Identity
 from agent_identity.core.resource import Key, Subject
 from agent_identity.core.spiffe import SpiffeID
+from agent_identity.reconcile.multimap import Multimap
 
 Asked = Mapping[Key, frozenset[str]]
 """Grant → the rules of it that an agent's own spec.outbound asks for."""
@@ -43,22 +43,22 @@ class Callers:
         self._enqueue = enqueue
         self._is_agents = is_agents
         self._standings: dict[Key, Standing] = {}
-        self._here: dict[str, set[Key]] = defaultdict(set)
-        self._callees: dict[_Named, set[Key]] = defaultdict(set)
+        self._here: Multimap[str, Key] = Multimap()
+        self._callees: Multimap[_Named, Key] = Multimap()
         self._named: dict[Key, set[_Named]] = {}
-        self._askers: dict[Key, set[Key]] = defaultdict(set)
+        self._askers: Multimap[Key, Key] = Multimap()
 
     # --- events in
 
     def name(self, callee: Key, callers: Iterable[rules.Caller]) -> None:
         """These, and no others any more, are whom an object's rules name."""
         for named in self._named.pop(callee, ()):
-            self._callees[named].discard(callee)
+            self._callees.discard(named, callee)
         found = {_named(caller, callee.namespace) for caller in callers}
         if found:
             self._named[callee] = found
         for named in found:
-            self._callees[named].add(callee)
+            self._callees.add(named, callee)
 
     def stands(self, agent: Key, standing: Standing) -> None:
         """What an agent is now; who names it looks again if that has changed, and a grant also
@@ -77,32 +77,32 @@ class Callers:
 
     def _keep(self, agent: Key, before: Standing, after: Standing) -> None:
         for grant in before.asks:
-            self._askers[grant].discard(agent)
+            self._askers.discard(grant, agent)
         for grant in after.asks:
-            self._askers[grant].add(agent)
+            self._askers.add(grant, agent)
         if after == Standing():
             self._standings.pop(agent, None)
-            self._here[agent.namespace].discard(agent)
+            self._here.discard(agent.namespace, agent)
         else:
             self._standings[agent] = after
-            self._here[agent.namespace].add(agent)
+            self._here.add(agent.namespace, agent)
 
     def account_changed(self, account: Key) -> None:
         """Whether an account is an agent's own may have changed."""
         named = ("ServiceAccount", account.namespace, account.name)
-        for callee in sorted(self._callees.get(named, ())):
+        for callee in sorted(self._callees.of(named)):
             self._enqueue(callee)
 
     # --- facts out
 
     def callees(self, agent: Key) -> set[Key]:
         """Whose rules name this agent, or all agents of its namespace."""
-        by_name = self._callees.get(("AgentIdentity", agent.namespace, agent.name), set())
-        return by_name | self._callees.get((_EVERY_AGENT, agent.namespace, ""), set())
+        by_name = self._callees.of(("AgentIdentity", agent.namespace, agent.name))
+        return {*by_name, *self._callees.of((_EVERY_AGENT, agent.namespace, ""))}
 
     def askers(self, grant: Key) -> set[Key]:
         """Agents whose spec.outbound names a grant, whether it is there or not."""
-        return set(self._askers.get(grant, ()))
+        return set(self._askers.of(grant))
 
     def names(self, caller: rules.Caller, namespace: str, agent: Key) -> bool:
         """Whether a rule's caller is this agent. namespace: of the rule's object."""
@@ -119,7 +119,7 @@ class Callers:
                 account = SpiffeID(self._trust_domain, where, name)
                 yield Caller("ServiceAccount", where, name, account.principal)
             return
-        agents = self._here.get(where, ()) if kind == _EVERY_AGENT else [Key(where, name)]
+        agents = self._here.of(where) if kind == _EVERY_AGENT else [Key(where, name)]
         for agent in sorted(agents):
             if principal := self._standings.get(agent, Standing()).principal:
                 yield Caller("AgentIdentity", agent.namespace, agent.name, principal)

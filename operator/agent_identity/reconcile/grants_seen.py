@@ -1,6 +1,5 @@
 """AgentAccessGrants as they are known, and what each lets in. No I/O."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from agent_identity.core.grants import Caller, GrantFacts, holds_for, main_ref, 
 from agent_identity.core.identity import Grant, Identity, means_the_same, parse_grant
 from agent_identity.core.resource import Key, PolicyView, Subject
 from agent_identity.reconcile.callers import Callers, outbound_of
+from agent_identity.reconcile.multimap import Multimap
 from agent_identity.reconcile.objects import Objects
 from agent_identity.reconcile.pods import Pod, Pods
 
@@ -36,7 +36,7 @@ class Grants:
         self._pods = pods
         self._mesh_installed = mesh_installed
         self.all: dict[Key, Grant] = {}
-        self._by_namespace: dict[str, set[Key]] = defaultdict(set)
+        self._by_namespace: Multimap[str, Key] = Multimap()
         self._written: dict[Key, Pairs] = {}
         self._in_force: dict[Key, frozenset[_Place]] = {}
 
@@ -52,7 +52,7 @@ class Grants:
         self.all[after.key] = after
         if before and means_the_same(before, after, own=own):
             return
-        self._by_namespace[after.key.namespace].add(after.key)
+        self._by_namespace.add(after.key.namespace, after.key)
         self._callers.name(after.key, _named_by(after))
         self._enqueue(after.key)
         self._touch_askers(after.key)
@@ -63,7 +63,7 @@ class Grants:
         if known is None or known.meta.uid != uid:
             return
         del self.all[key]
-        self._by_namespace[key.namespace].discard(key)
+        self._by_namespace.discard(key.namespace, key)
         self._written.pop(key, None)
         self._in_force.pop(key, None)
         self._callers.name(key, ())
@@ -89,13 +89,13 @@ class Grants:
         """A policy of others has changed there; in the mesh's root namespace for everybody. views:
         as it was and as it is."""
         everywhere = namespace == self._cluster.mesh_root_namespace
-        for key in sorted(self.all if everywhere else self._by_namespace.get(namespace, ())):
+        for key in sorted(self.all if everywhere else self._by_namespace.of(namespace)):
             if any(holds_for(self.all[key], view) is not None for view in views):
                 self._enqueue(key)
 
     def pod_changed(self, pod: Pod) -> None:
         """An agent's pod has come or gone, or has other labels."""
-        for key in sorted(self._by_namespace.get(pod.namespace, ())):
+        for key in sorted(self._by_namespace.of(pod.namespace)):
             spec = self.all[key].spec
             if spec and spec.selector and pod.carries(spec.selector.match_labels):
                 self._enqueue(key)

@@ -1,32 +1,33 @@
 """Identities by what they are looked up by. No I/O."""
 
-from typing import TypeVar
-
 from agent_identity.core.identity import Identity
 from agent_identity.core.resource import Key
-
-T = TypeVar("T", Key, str)
+from agent_identity.reconcile.multimap import Multimap
 
 
 class Index:
     """by_account: the account's namespace and name → who wants it."""
 
     def __init__(self) -> None:
-        self.by_account: dict[Key, set[Key]] = {}
-        self.by_class: dict[str, set[Key]] = {}
-        self.by_namespace: dict[str, set[Key]] = {}
+        self.by_account: Multimap[Key, Key] = Multimap()
+        self.by_class: Multimap[str, Key] = Multimap()
+        self.by_namespace: Multimap[str, Key] = Multimap()
 
-    def keep(self, identity: Identity, *, add: bool) -> None:
-        """Add an identity, or take it from everywhere."""
+    def add(self, identity: Identity) -> None:
         key = identity.key
-        _keep(self.by_account, Key(key.namespace, identity.account), key, add=add)
-        _keep(self.by_class, identity.class_name, key, add=add)
-        _keep(self.by_namespace, key.namespace, key, add=add)
+        self.by_account.add(_account(identity), key)
+        self.by_class.add(identity.class_name, key)
+        self.by_namespace.add(key.namespace, key)
+
+    def discard(self, identity: Identity) -> None:
+        """Take it from everywhere."""
+        key = identity.key
+        self.by_account.discard(_account(identity), key)
+        self.by_class.discard(identity.class_name, key)
+        self.by_namespace.discard(key.namespace, key)
 
 
-def _keep(index: dict[T, set[Key]], entry: T, key: Key, *, add: bool) -> None:
-    """Add to or take from an index; what has no members any more is dropped."""
-    members = index.setdefault(entry, set())
-    members.add(key) if add else members.discard(key)
-    if not members:
-        del index[entry]
+def _account(identity: Identity) -> Key:
+    """For most it is the identity's own key, which need not be kept twice."""
+    key = identity.key
+    return key if identity.account == key.name else Key(key.namespace, identity.account)

@@ -1,7 +1,7 @@
 """Every object of the kinds that we own, ours and others', by whom it concerns. No I/O."""
 
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
 from itertools import chain
 
@@ -13,6 +13,7 @@ from agent_identity.core.names import (
     waypoint_policy_ref,
 )
 from agent_identity.core.resource import MESH_KINDS, Key, Kind, Observed, Ref
+from agent_identity.reconcile.multimap import Multimap
 
 UidOf = Callable[[Key], str]
 LATE_LOGIN_SECONDS = 15.0
@@ -27,9 +28,9 @@ class Objects:
         self._clock = clock
         self.all: dict[Ref, Observed] = {}
         self._uid_of = uid_of
-        self._labelled: dict[Key, set[Ref]] = defaultdict(set)
-        self._named: dict[Key, set[Ref]] = defaultdict(set)
-        self._strangers: dict[str, set[Ref]] = defaultdict(set)
+        self._labelled: Multimap[Key, Ref] = Multimap()
+        self._named: Multimap[Key, Ref] = Multimap()
+        self._strangers: Multimap[str, Ref] = Multimap()
         self._taken: set[str] = set()
         self._gone_accounts: dict[Key, list[Observed]] = {}
         self._late: deque[tuple[float, Key, Observed]] = deque()
@@ -40,27 +41,27 @@ class Objects:
         assert seen is not None  # noqa: S101  an informer tells of a difference
         ref = seen.ref
         if before:
-            self._labelled[before.marked_for].discard(ref)
+            self._labelled.discard(before.marked_for, ref)
             if after is None or after.uid != before.uid:
                 self._note_gone(before)
         if after is None:
             self.all.pop(ref, None)
-            self._named[owner_named_by(ref)].discard(ref)
-            self._strangers[ref.namespace].discard(ref)
+            self._named.discard(owner_named_by(ref), ref)
+            self._strangers.discard(ref.namespace, ref)
             return
         self.all[ref] = after
-        self._named[owner_named_by(ref)].add(ref)
+        self._named.add(owner_named_by(ref), ref)
         if after.labelled:
-            self._labelled[after.marked_for].add(ref)
+            self._labelled.add(after.marked_for, ref)
         self._sort(after)
 
     def labelled(self, key: Key) -> dict[Ref, Observed]:
         """Everything that carries our label and that of this identity or grant."""
-        return {ref: self.all[ref] for ref in self._labelled.get(key, ())}
+        return {ref: self.all[ref] for ref in self._labelled.of(key)}
 
     def named_for(self, key: Key) -> dict[Ref, Observed]:
         """Everything that has a name that only this one of ours gives."""
-        return {ref: self.all[ref] for ref in self._named.get(key, ())}
+        return {ref: self.all[ref] for ref in self._named.of(key)}
 
     def derived(self, identity: Identity) -> dict[Ref, Observed]:
         """Everything that has a name that is this identity's to give."""
@@ -71,11 +72,11 @@ class Objects:
 
     def is_strangers(self, ref: Ref) -> bool:
         """Whether it is a mesh policy that is no identity's: a grant's may weaken one too."""
-        return ref in self._strangers[ref.namespace]
+        return ref in self._strangers.of(ref.namespace)
 
     def strangers(self, *namespaces: str) -> list[Observed]:
         """Mesh policies that are no identity's, of these namespaces one after the other."""
-        refs = chain.from_iterable(sorted(self._strangers.get(n, ())) for n in namespaces)
+        refs = chain.from_iterable(sorted(self._strangers.of(n)) for n in namespaces)
         return [self.all[ref] for ref in refs]
 
     def sort_again(self, identity: Identity) -> None:
@@ -84,11 +85,8 @@ class Objects:
             self._sort(seen)
 
     def _sort(self, seen: Observed) -> None:
-        strangers = self._strangers[seen.ref.namespace]
-        if self._is_strangers(seen):
-            strangers.add(seen.ref)
-        else:
-            strangers.discard(seen.ref)
+        sort = self._strangers.add if self._is_strangers(seen) else self._strangers.discard
+        sort(seen.ref.namespace, seen.ref)
 
     def _is_strangers(self, seen: Observed) -> bool:
         """One that only wears our label is: of an identity's own name it stalls that identity, of

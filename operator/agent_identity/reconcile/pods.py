@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent_identity.core.resource import IDENTITY_LABEL, Key
+from agent_identity.reconcile.multimap import Multimap
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Pods:
 
     def __init__(self) -> None:
         self._of: dict[Key, dict[str, Pod]] = defaultdict(dict)
-        self._agents: dict[str, set[Key]] = defaultdict(set)
+        self._agents: Multimap[str, Key] = Multimap()
 
     def change(self, before: Pod | None, after: Pod | None) -> None:
         """Put a pod in the place of what it was."""
@@ -38,10 +39,10 @@ class Pods:
             self._of[before.agent].pop(before.name, None)
             if not self._of[before.agent]:
                 del self._of[before.agent]
-                self._agents[before.namespace].discard(before.agent)
+                self._agents.discard(before.namespace, before.agent)
         if after is not None:
             self._of[after.agent][after.name] = after
-            self._agents[after.namespace].add(after.agent)
+            self._agents.add(after.namespace, after.agent)
 
     def of(self, agent: Key) -> list[Pod]:
         """Pods of an identity."""
@@ -49,7 +50,7 @@ class Pods:
 
     def matched(self, namespace: str, labels: Mapping[str, str]) -> Iterator[Key]:
         """Identities some pod of which a selector by these labels matches, sorted."""
-        for agent in sorted(self._agents.get(namespace, ())):
+        for agent in sorted(self._agents.of(namespace)):
             if any(pod.carries(labels) for pod in self._of[agent].values()):
                 yield agent
 

@@ -1,12 +1,12 @@
 """Services that lead to an agent's pods and to no others, by the agent. No I/O."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from agent_identity.core.facts import AgentService
 from agent_identity.core.resource import IDENTITY_LABEL, Key
+from agent_identity.reconcile.multimap import Multimap
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +21,18 @@ class Services:
     """One store; a Service whose selector changes moves."""
 
     def __init__(self) -> None:
-        self._of: dict[Key, set[AgentService]] = defaultdict(set)
+        self._of: Multimap[Key, AgentService] = Multimap()
 
     def change(self, before: SeenService | None, after: SeenService | None) -> set[Key]:
         """Put a Service in the place of what it was; the agents that this concerns."""
         for seen, keep in ((before, False), (after, True)):
             if seen and seen.service:
-                known = self._of[seen.agent]
-                known.add(seen.service) if keep else known.discard(seen.service)
+                (self._of.add if keep else self._of.discard)(seen.agent, seen.service)
         return {s.agent for s in (before, after) if s and s.service and before != after}
 
     def of(self, agent: Key) -> tuple[AgentService, ...]:
         """Those of an agent, sorted."""
-        return tuple(sorted(self._of.get(agent, ())))
+        return tuple(sorted(self._of.of(agent)))
 
 
 def parse_service(body: Mapping[str, Any]) -> SeenService:

@@ -127,7 +127,7 @@ class World:
             self._class_changed(name)
 
     def _class_changed(self, name: str) -> None:
-        for key in list(self._index.by_class.get(name, ())):
+        for key in list(self._index.by_class.of(name)):
             self._name_callers(self.identities[key])
             self._touch(key)
 
@@ -140,7 +140,7 @@ class World:
             self.namespaces[name] = after
         current = self.namespaces.get(name)
         if known is None or current is None or known.labels != current.labels:
-            self._touch_all(self._index.by_namespace.get(name, ()))
+            self._touch_all(self._index.by_namespace.of(name))
 
     def namespace_seen(self, namespace: Namespace) -> None:
         """A namespace as a fresh read told it; the watch may be ahead of it, or behind."""
@@ -202,7 +202,7 @@ class World:
         """views: of the policy, as it was and as it is. Whom it never selects it does not concern:
         hundreds of grants in one namespace would wake thousands of agents each."""
         root = namespace == self.cluster.mesh_root_namespace
-        for key in list(self.identities if root else self._index.by_namespace.get(namespace, ())):
+        for key in list(self.identities if root else self._index.by_namespace.of(namespace)):
             if any(selects(view, self._labels_of(key)) for view in views):
                 self._touch(key)
         self.grants.policy_changed(namespace, views)
@@ -212,7 +212,7 @@ class World:
     ) -> Iterable[Key]:
         keys = {o.marked_for for o in (before, after) if o} | {owner_named_by(ref)}
         if ref.kind == Kind.SERVICE_ACCOUNT:
-            keys |= self._index.by_account.get(Key(ref.namespace, ref.name), set())
+            keys |= set(self._index.by_account.of(Key(ref.namespace, ref.name)))
         return sorted(key for key in keys if key.name)
 
     # --- who must be looked at
@@ -236,11 +236,12 @@ class World:
         for identity, add in ((before, False), (after, True)):
             if identity is None:
                 continue
-            self._index.keep(identity, add=add)
             if add:
+                self._index.add(identity)
                 self._uids.add(identity.meta.uid)
                 self._name_callers(identity)
             else:
+                self._index.discard(identity)
                 self._uids.discard(identity.meta.uid)
                 self.callers.name(identity.key, ())
         for identity in (before, after):
@@ -253,11 +254,12 @@ class World:
             self._touch_rivals(rival)
 
     def _touch_account(self, account: Key) -> None:
-        self._touch_all(sorted(self._index.by_account.get(account, ())))
+        self._touch_all(sorted(self._index.by_account.of(account)))
 
     def _touch_rivals(self, identity: Identity) -> None:
         account = Key(identity.key.namespace, identity.account)
-        for key in self._index.by_account.get(account, set()) - {identity.key}:
+        others = set(self._index.by_account.of(account)) - {identity.key}
+        for key in others:
             self._touch(key)
 
     # --- facts out
@@ -293,7 +295,7 @@ class World:
 
     def _rival(self, identity: Identity) -> Rival | None:
         account = account_ref(identity)
-        wanting = self._index.by_account.get(Key(account.namespace, account.name), set())
+        wanting = self._index.by_account.of(Key(account.namespace, account.name))
         others = [self.identities[k] for k in sorted(wanting) if k != identity.key]
         live = self.owned.get(account)
         return rival_of(identity, others, live.owner_uid if live and live.labelled else "")
@@ -324,7 +326,7 @@ class World:
         account any more, and its pods may run on with a certificate."""
         seen = self.owned.get(Ref(Kind.SERVICE_ACCOUNT, account.namespace, account.name))
         if seen is None:
-            return bool(self._index.by_account.get(account))
+            return account in self._index.by_account
         return seen.labelled and self.is_live(seen.owner_uid)
 
     def _callers_named(self, identity: Identity) -> Iterator[Caller]:
@@ -367,7 +369,7 @@ class World:
 
     def wants_vault(self, may_be: Callable[[str], bool], account: Key) -> bool:
         """Whether an identity that may have it wants a role for this account at such a home."""
-        for key in self._index.by_account.get(account, ()):
+        for key in self._index.by_account.of(account):
             identity = self.identities[key]
             facts = self._own_facts(identity)
             vault = facts.agent_class.vault if facts.agent_class else None
@@ -384,7 +386,7 @@ class World:
 
     def identities_of_class(self, name: str) -> list[Key]:
         """Every identity that names a class."""
-        return sorted(self._index.by_class.get(name, ()))
+        return sorted(self._index.by_class.of(name))
 
     def deleting(self, key: Key) -> bool:
         """Whether one of ours is being deleted, or is gone already."""
