@@ -14,6 +14,7 @@ import aiohttp
 import kopf
 
 from agent_identity.api.v1alpha1 import GROUP, VERSION
+from agent_identity.clients.kube import PAGE
 from agent_identity.core.resource import Key, Subject
 from agent_identity.reconcile.world import World
 
@@ -76,7 +77,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     s.peering.standalone = True
     s.scanning.disabled = True
     s.posting.enabled = False
-    s.watching.chunk_size = 500
+    s.watching.chunk_size = PAGE
     s.watching.server_timeout = 600
     s.watching.connect_timeout = 10
     s.networking.request_timeout = 30

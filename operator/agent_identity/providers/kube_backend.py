@@ -73,7 +73,8 @@ class KubeBackend:
     async def replace(self, resource: Resource, seen: Observed) -> None:
         metadata = dict(resource.body["metadata"])
         metadata |= {"resourceVersion": seen.resource_version, "uid": seen.uid}
-        body = await self._put(seen.ref, {**resource.body, "metadata": metadata})
+        with self._making(resource):
+            body = await self._put(seen.ref, {**resource.body, "metadata": metadata})
         _confirm(resource, body)
 
     async def delete(self, seen: Observed) -> bool:

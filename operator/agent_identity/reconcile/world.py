@@ -173,8 +173,8 @@ class World:
 
     @contextmanager
     def making(self, resource: Resource) -> Iterator[None]:
-        """While a write of ours makes an object: whoever tells of it first, the answer or the
-        watch, it is no news to the identity that is being worked on."""
+        """While a write of ours makes an object, or makes it so: whoever tells of it first, the
+        answer or the watch, it is no news to the identity that is being worked on."""
         self._making[resource.ref] = resource.digest
         try:
             yield
@@ -189,14 +189,20 @@ class World:
         self.objects.change(before, after)
         if before and after and before.says_the_same(after):
             return
-        made = before is None and after is not None and self._making.get(seen.ref) == after.digest
+        no_news = self._own_write or self._is_made(after)
         for key in self._concerned(seen.ref, before, after):
-            self._touch(key, due=not (self._own_write or made))
+            self._touch(key, due=not no_news)
         if seen.ref.kind == Kind.SERVICE_ACCOUNT:
             self.callers.account_changed(Key(seen.ref.namespace, seen.ref.name))
         if (was_strangers or self.objects.is_strangers(seen.ref)) and guards_anew(before, after):
             views = [o.policy for o in (before, after) if o and o.policy]
             self._stranger_changed(seen.ref.namespace, views)
+
+    def _is_made(self, after: Observed | None) -> bool:
+        """Whether it is as a write of ours, which has no answer yet, is making it."""
+        if after is None or after.deleting:
+            return False
+        return self._making.get(after.ref) == after.digest
 
     def _stranger_changed(self, namespace: str, views: Sequence[PolicyView]) -> None:
         """views: of the policy, as it was and as it is. Whom it never selects it does not concern:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from test_memory_guards import told
+from test_memory_guards import DELETED, Json, told
 from test_order_guards import OPEN
 from test_wiring_guards import FULL, NAMES, Operator
 
@@ -13,7 +13,7 @@ from agent_identity.api.conditions import Reason
 from agent_identity.core.checks import Standing, Verdict
 from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.facts import Facts
-from agent_identity.core.resource import Key, Resource
+from agent_identity.core.resource import Key, Kind, Resource
 from agent_identity.providers.rbac.desired import RbacRoom
 from agent_identity.reconcile.decide import Decision, decide, plan
 from agent_identity.reconcile.engine import Engine
@@ -48,6 +48,54 @@ async def test_our_own_writes_make_nothing_due() -> None:
     )
     assert op.touched("PATCH")
     assert await op.drain() == set()
+
+
+@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("verb", ["create", "replace"])
+@told
+async def test_our_own_writes_make_nothing_due_where_the_watch_tells_first(
+    monkeypatch: pytest.MonkeyPatch, kind: str, verb: str
+) -> None:
+    op = Operator()
+    await op.ready()
+    if verb == "create":
+        op.lose(kind)
+    else:
+        op.tamper(kind, metadata={"finalizers": ["example.com/x"]})
+    write = getattr(op.api, verb)
+
+    async def write_and_tell(path: str, body: Json) -> Json:
+        answer: Json = await write(path, body)
+        op.informers.saw(Kind(kind), answer)
+        return answer
+
+    monkeypatch.setattr(op.api, verb, write_and_tell)
+    await op.drain()
+    await op.turn()
+    assert op.touched({"create": "POST", "replace": "PUT"}[verb])
+    assert await op.drain() == set()
+
+
+@told
+async def test_what_is_being_deleted_while_it_is_written_is_news(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the watch tells it, ahead of the answer: the version in between is never seen."""
+    op = Operator()
+    await op.ready()
+    op.tamper("AuthorizationPolicy", metadata={"annotations": {"a": "b"}})
+    write = op.api.replace
+
+    async def write_and_delete(path: str, body: Json) -> Json:
+        answer: Json = await write(path, body)
+        going = {**answer["metadata"], "deletionTimestamp": DELETED, "resourceVersion": "999"}
+        op.informers.saw(Kind.AUTHORIZATION_POLICY, {**answer, "metadata": going})
+        return answer
+
+    monkeypatch.setattr(op.api, "replace", write_and_delete)
+    await op.drain()
+    await op.turn()
+    assert await op.drain() == {Key("agents", "agent")}
 
 
 @pytest.mark.parametrize("kind", NAMES)
