@@ -28,6 +28,8 @@ REFERENCE_RUNS = 3
 AT_A_TIME = 16
 BATCH = 48
 AWAY_SECONDS = 60.0
+_ENTITIES = "/v1/identity/entity/"
+_CLASSES = "/agentidentityclasses/"
 # Of what was written, in characters.
 _TOLD = 4000
 OFTEN = {**SHIPPED, "AGENT_IDENTITY_RESYNC_SECONDS": "2"}
@@ -198,10 +200,11 @@ class Campaign:
 
 def _may_be_late(call: Call) -> bool:
     """What may be written of one scene while others still play: what there is to tell waits for its
-    turn; a Vault that all share, and that fails one of them, is in the status of the others; and
+    turn; a Vault that all share, and that fails one of them, is in the status of every class; and
     what an account may have in Vault is taken away once more 15 s after it went."""
-    again = call.server == "vault" and call.method == "DELETE"
-    return call.tells or again or call.path.endswith("/status")
+    again = call.server == "vault" and call.method == "DELETE" and _ENTITIES in call.path
+    of_class = _CLASSES in call.path and call.path.endswith("/status")
+    return call.tells or again or of_class
 
 
 def _differ(one: End, other: End) -> list[str]:

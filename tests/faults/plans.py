@@ -15,7 +15,7 @@ _PAIRS = 6
 # Whoever is there to be left alone asks for nothing that others don't ask for too.
 _BYSTANDERS = "SCENE-else"
 # Of the workload of ten agents; what meets the others shows nothing new.
-_ALIKE = re.compile(r"\bagent-[1-8]\b")
+_ALIKE = re.compile(r"agent-[1-8]\b")
 # Reads fail too, in the ways that matter for them.
 _OF_READS = ("kill-before", "status-403", "status-500", "reset")
 
