@@ -151,11 +151,12 @@ def honest(run: Run, reference: End) -> Failures:
     for moment in seen:
         if moment.change is None:
             continue
-        name, ready = moment.change.name, _is_ready(moment.change.body)
+        name = moment.change.name
         if moment.change.gone and not moment.ours:
             robbed[name] = moment
         if name.kind != "AgentIdentity":
             continue
+        ready = _is_ready(moment.change.body)
         if ready and not was.get(name) and moment.ours and not moment.change.gone:
             yield from _not_so(run, moment, name, states, _unheard(robbed.values(), moment))
         was[name] = ready
