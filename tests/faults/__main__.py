@@ -25,7 +25,10 @@ async def _parts(count: int, extra: list[str]) -> Results:
             stdout=asyncio.subprocess.PIPE,
         )
         out, _ = await process.communicate()
-        whole.add(out.decode())
+        if out:
+            whole.add(out.decode())
+        else:
+            whole.fail(f"cluster {part}", ["ended before it was done"])
 
     await asyncio.gather(*(one(part) for part in range(count)))
     return whole
