@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from faults.exchange import Call
+from faults.exchange import Call, Exchange
 from faults.oracles import ORACLES, Course, End, Run, no_secret
 from faults.plans import Calls, Plan, plans_for, spread
 from faults.play import BYSTANDER_SECONDS, NotSettled, Player
@@ -28,7 +28,6 @@ REFERENCE_RUNS = 3
 AT_A_TIME = 16
 BATCH = 48
 AWAY_SECONDS = 60.0
-_ENTITIES = "/v1/identity/entity/"
 _CLASSES = "/agentidentityclasses/"
 # Of what was written, in characters.
 _TOLD = 4000
@@ -157,7 +156,7 @@ class Campaign:
             late = [
                 f"{e.call} {e.body.decode(errors='replace')[:_TOLD]}"
                 for e in asked
-                if e.changes and not (e.number < restarted and _may_be_late(e.call))
+                if e.changes and not _may_be_late(e, anew=e.number >= restarted)
             ]
             self._fail(plan.id, [f"at rest: {call}" for call in late])
             later = differences(run.end.state, scene.state())
@@ -198,13 +197,22 @@ class Campaign:
         return sorted(left)
 
 
-def _may_be_late(call: Call) -> bool:
-    """What may be written of one scene while others still play: what there is to tell waits for its
-    turn; a Vault that all share, and that fails one of them, is in the status of every class; and
-    what an account may have in Vault is taken away once more 15 s after it went."""
-    again = call.server == "vault" and call.method == "DELETE" and _ENTITIES in call.path
+def _may_be_late(exchange: Exchange, *, anew: bool) -> bool:
+    """What may be written of one scene once all there is as it should be. While others still play,
+    what there is to tell waits for its turn; a Vault that all share, and that fails one of them, is
+    in the status of every class; and what has gone from Vault may be taken away once more. anew:
+    after the restart only a class that is well again says so."""
+    call = exchange.call
     of_class = _CLASSES in call.path and call.path.endswith("/status")
-    return call.tells or again or of_class
+    if anew:
+        told = call.tells and b'"kind":"AgentIdentityClass"' in exchange.body
+        return told or (of_class and _says_ready(exchange))
+    return call.tells or of_class or (call.server == "vault" and call.method == "DELETE")
+
+
+def _says_ready(exchange: Exchange) -> bool:
+    rows = json.loads(exchange.body)["status"].get("conditions") or ()
+    return all(row["status"] == "True" for row in rows if row["type"] == "Ready")
 
 
 def _differ(one: End, other: End) -> list[str]:
