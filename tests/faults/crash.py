@@ -18,6 +18,7 @@ from faults.exchange import Call, Exchange
 from faults.oracles import ORACLES, Course, End, Run, no_secret
 from faults.plans import Calls, Plan, plans_for, spread
 from faults.play import BYSTANDER_SECONDS, NotSettled, Player
+from faults.rest import may_be_anew, may_be_late
 from faults.scene import Scene
 from faults.snapshot import differences
 from faults.theatre import SHIPPED, Theatre
@@ -28,7 +29,6 @@ REFERENCE_RUNS = 3
 AT_A_TIME = 16
 BATCH = 48
 AWAY_SECONDS = 60.0
-_CLASSES = "/agentidentityclasses/"
 # Of what was written, in characters.
 _TOLD = 4000
 OFTEN = {**SHIPPED, "AGENT_IDENTITY_RESYNC_SECONDS": "2"}
@@ -152,13 +152,10 @@ class Campaign:
         await theatre.use(OFTEN)
         await asyncio.to_thread(self._wait_resyncs, len(self._played))
         for plan, scene, run in self._played:
-            asked = theatre.log.of(scene.name, since=run.last)
-            late = [
-                f"{e.call} {e.body.decode(errors='replace')[:_TOLD]}"
-                for e in asked
-                if e.changes and not _may_be_late(e, anew=e.number >= restarted)
-            ]
-            self._fail(plan.id, [f"at rest: {call}" for call in late])
+            asked = [e for e in theatre.log.of(scene.name, since=run.last) if e.changes]
+            late = [e for e in asked if e.number < restarted and not may_be_late(e, run.end.state)]
+            anew = [e for e in asked if e.number >= restarted and not may_be_anew(e)]
+            self._fail(plan.id, [f"at rest: {_what(e)}" for e in (*late, *anew)])
             later = differences(run.end.state, scene.state())
             self._fail(plan.id, [f"at rest: {line}" for line in later])
         played = self._played
@@ -197,22 +194,8 @@ class Campaign:
         return sorted(left)
 
 
-def _may_be_late(exchange: Exchange, *, anew: bool) -> bool:
-    """What may be written of one scene once all there is as it should be. While others still play,
-    what there is to tell waits for its turn; a Vault that all share, and that fails one of them, is
-    in the status of every class; and what has gone from Vault may be taken away once more. anew:
-    after the restart only a class that is well again says so."""
-    call = exchange.call
-    of_class = _CLASSES in call.path and call.path.endswith("/status")
-    if anew:
-        told = call.tells and b'"kind":"AgentIdentityClass"' in exchange.body
-        return told or (of_class and _says_ready(exchange))
-    return call.tells or of_class or (call.server == "vault" and call.method == "DELETE")
-
-
-def _says_ready(exchange: Exchange) -> bool:
-    rows = json.loads(exchange.body)["status"].get("conditions") or ()
-    return all(row["status"] == "True" for row in rows if row["type"] == "Ready")
+def _what(exchange: Exchange) -> str:
+    return f"{exchange.call} {exchange.body.decode(errors='replace')}"
 
 
 def _differ(one: End, other: End) -> list[str]:
