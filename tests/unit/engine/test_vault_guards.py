@@ -12,7 +12,7 @@ from agent_identity.api.conditions import Reason
 from agent_identity.clients.kube import ApiError
 from agent_identity.clients.vault import Vault
 from agent_identity.core.errors import Failed, Problem
-from agent_identity.core.resource import Key
+from agent_identity.core.resource import Key, Kind
 from agent_identity.providers.contract import Debt
 
 DOWN = Failed(Reason.UNREACHABLE, "no answer")
@@ -556,3 +556,22 @@ async def test_at_another_vault_a_role_of_the_same_name_goes(by: str) -> None:
         await op.serve_other()
     assert AGENT not in another.stored
     assert AGENT in op.vault.stored
+
+
+@told
+async def test_a_vault_that_a_class_left_since_it_was_looked_at_is_no_bug() -> None:
+    op = Operator()
+    await op.ready()
+    facts = op.world.facts(Key("agents", "agent"))
+    assert facts is not None
+    assert facts.agent_class is not None
+    vault = op.executor.backend(Kind.VAULT_ROLE)
+    (role,) = (await vault.observe(facts, granted=True)).found.values()
+
+    async def nobody(_where: object, _owner: Key) -> bool:
+        return False
+
+    await cast("Any", vault).leave(facts.agent_class, nobody)
+    with pytest.raises(Failed) as raised:
+        await vault.delete(role)
+    assert raised.value.reason is Reason.BUSY
