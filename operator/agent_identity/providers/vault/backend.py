@@ -9,12 +9,11 @@ from agent_identity.core.names import vault_home, vault_role
 from agent_identity.core.resource import Key, Kind, Observed, Ref, Resource, digest_of
 from agent_identity.providers.contract import Debt, Sight
 from agent_identity.providers.vault.desired import role_payload
-from agent_identity.providers.vault.homes import Connect, Home, Homes
+from agent_identity.providers.vault.homes import SOON, Connect, Home, Homes
 from agent_identity.providers.vault.of_class import VaultClasses
 from agent_identity.providers.vault.roles import Accounts, Roles, written
 
 __all__ = ["Accounts", "VaultBackend"]
-_SOON = 0.2
 
 
 class VaultBackend(VaultClasses):
@@ -62,7 +61,7 @@ class VaultBackend(VaultClasses):
         if not (granted or agent_class.held):
             return home, None
         detail = f"the Vault of class {agent_class.name} has not been looked at yet"
-        return home, trouble or Failed(Reason.BUSY, detail, retry_after=_SOON)
+        return home, trouble or Failed(Reason.BUSY, detail, retry_after=SOON)
 
     async def _seen(self, home: Home, ref: Ref, facts: Facts, *, here: str) -> Observed | None:
         """here: where it is to be; empty where nowhere. What is to go need not be read. While that
@@ -79,15 +78,15 @@ class VaultBackend(VaultClasses):
         return None if unreached and digest == _due(facts) else _role(ref, digest)
 
     async def create(self, resource: Resource) -> None:
-        home = self._homes[resource.ref.namespace]
+        home = self._homes.seen(resource.ref.namespace)
         await self._roles.write(home, resource.ref.name, resource.body)
 
     async def replace(self, resource: Resource, seen: Observed) -> None:
-        home = self._homes[resource.ref.namespace]
+        home = self._homes.seen(resource.ref.namespace)
         await self._roles.rewrite(home, resource.ref.name, resource.body)
 
     async def delete(self, seen: Observed) -> bool:
-        await self._roles.take(self._homes[seen.ref.namespace], seen.ref.name)
+        await self._roles.take(self._homes.seen(seen.ref.namespace), seen.ref.name)
         return True
 
     async def forget_account(self, account: Observed, facts: Facts | None) -> None:

@@ -17,7 +17,7 @@ from agent_identity.core.identity import AgentClass
 from agent_identity.core.names import split_vault_role, vault_home, vault_marker
 
 Connect = Callable[[ClassVault], Vault]
-_SOON = 0.2
+SOON = 0.2
 
 
 @dataclass(slots=True, eq=False)
@@ -71,12 +71,12 @@ class Homes:
     def __contains__(self, name: str) -> bool:
         return name in self._known
 
-    def __getitem__(self, name: str) -> Home:
-        """Raises Busy where the last class has left it since it was seen."""
-        if name not in self._known:
-            detail = f"the Vault at {name.partition('|')[0]} was left meanwhile"
-            raise Failed(Reason.BUSY, detail, retry_after=_SOON)
-        return self._known[name]
+    def seen(self, name: str) -> Home:
+        """One where something was seen. Raises Busy where the last class has left it since."""
+        if home := self._known.get(name):
+            return home
+        detail = f"the Vault at {name.partition('|')[0]} was left meanwhile"
+        raise Failed(Reason.BUSY, detail, retry_after=SOON)
 
     def get(self, name: str) -> Home | None:
         return self._known.get(name)
