@@ -18,7 +18,7 @@ from faults.exchange import Call, Exchange
 from faults.oracles import ORACLES, Course, End, Run, no_secret
 from faults.plans import Calls, Plan, plans_for, spread
 from faults.play import BYSTANDER_SECONDS, NotSettled, Player
-from faults.rest import may_be_anew, may_be_late
+from faults.rest import for_nothing
 from faults.scene import Scene
 from faults.snapshot import differences
 from faults.theatre import SHIPPED, Theatre
@@ -152,10 +152,9 @@ class Campaign:
         await theatre.use(OFTEN)
         await asyncio.to_thread(self._wait_resyncs, len(self._played))
         for plan, scene, run in self._played:
-            asked = [e for e in theatre.log.of(scene.name, since=run.last) if e.changes]
-            late = [e for e in asked if e.number < restarted and not may_be_late(e, run.end.state)]
-            anew = [e for e in asked if e.number >= restarted and not may_be_anew(e)]
-            self._fail(plan.id, [f"at rest: {_what(e)}" for e in (*late, *anew)])
+            writes = [e for e in theatre.log.of(scene.name) if e.changes]
+            ill = for_nothing(writes, since=run.last, restarted=restarted, end=run.end.state)
+            self._fail(plan.id, [f"at rest: {_what(e)}" for e in ill])
             later = differences(run.end.state, scene.state())
             self._fail(plan.id, [f"at rest: {line}" for line in later])
         played = self._played

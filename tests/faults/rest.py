@@ -6,6 +6,7 @@ from it is taken away once more. All else that is written is written for nothing
 """
 
 import json
+from collections.abc import Iterable, Iterator
 
 from faults.exchange import Exchange
 from faults.recorder import Body
@@ -18,20 +19,39 @@ _OF_VAULT = frozenset({"VaultReady", "Ready", "Reconciling", "Stalled"})
 Rows = frozenset[tuple[str, str, str]]
 
 
-def may_be_late(exchange: Exchange, end: State) -> bool:
-    """Of a write while others still play. end: what there was when all was as it should be."""
+def for_nothing(
+    writes: Iterable[Exchange], *, since: int, restarted: int, end: State
+) -> Iterator[Exchange]:
+    """Of all writes about a scene, those that should not have been. since, restarted: numbers of
+    the first exchange at rest, and of the first after the restart, when nobody plays any more. end:
+    what there was when all was as it should be."""
+    said_ready: dict[str, bool] = {}
+    for exchange in writes:
+        path = exchange.call.path
+        if exchange.number >= restarted:
+            allowed = _may_be_anew(exchange, was_ready=said_ready.get(path, False))
+        else:
+            allowed = exchange.number < since or _may_be_late(exchange, end)
+        if not allowed:
+            yield exchange
+        if exchange.applied and path.endswith("/status"):
+            said_ready[path] = _says_ready(exchange)
+
+
+def _may_be_late(exchange: Exchange, end: State) -> bool:
     call = exchange.call
     if call.tells or (call.server == "vault" and call.method == "DELETE"):
         return True
     return call.path.endswith("/status") and _but_for_vault(exchange) in map(_rows, _bodies(end))
 
 
-def may_be_anew(exchange: Exchange) -> bool:
-    """Of a write after a restart, when nobody plays: a class that is well again says so."""
+def _may_be_anew(exchange: Exchange, *, was_ready: bool) -> bool:
+    """A class that was not well and is again says so, once."""
     call = exchange.call
     if call.tells:
         return _OF_A_CLASS in exchange.body
-    return _CLASSES in call.path and call.path.endswith("/status") and _says_ready(exchange)
+    of_a_class = _CLASSES in call.path and call.path.endswith("/status")
+    return of_a_class and _says_ready(exchange) and not was_ready
 
 
 def _bodies(state: State) -> list[Body]:

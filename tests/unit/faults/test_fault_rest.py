@@ -1,55 +1,88 @@
 """At rest only what hangs on the shared Vault may still be said of anybody."""
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import pytest
 
 from faults.exchange import Call, Exchange
-from faults.rest import may_be_anew, may_be_late
+from faults.rest import for_nothing
 
 IDENTITY = "/apis/agentidentity.dev/v1alpha1/namespaces/a/agentidentities/agent/status"
 CLASS = "/apis/agentidentity.dev/v1alpha1/agentidentityclasses/c/status"
+ROLE = "/v1/auth/kubernetes/role/test_a_agent"
+BINDING = "/apis/rbac.authorization.k8s.io/v1/namespaces/a/rolebindings/b"
 WELL = {"Ready": "True", "RBACReady": "True", "VaultReady": "True"}
+ILL = WELL | {"Ready": "False", "VaultReady": "False"}
 
 
-def status(**rows: str) -> dict[str, object]:
+def status(rows: Mapping[str, str]) -> dict[str, object]:
     said = [{"type": t, "status": s, "reason": s} for t, s in rows.items()]
     return {"status": {"conditions": said}}
 
 
-def write(method: str, path: str, **rows: str) -> Exchange:
+def write(
+    method: str, path: str, rows: Mapping[str, str] = MappingProxyType({}), *, answer: int = 200
+) -> Exchange:
     server = "kube" if path.startswith("/apis") else "vault"
-    return Exchange(1, 0.0, "a", Call(server, method, path), json.dumps(status(**rows)).encode())
+    body = json.dumps(status(rows)).encode()
+    return Exchange(0, 0.0, "a", Call(server, method, path), body, status=answer)
 
 
-END = {"AgentIdentity/a/agent": json.dumps(status(**WELL))}
+END = {"AgentIdentity/a/agent": json.dumps(status(WELL))}
 
 
-@pytest.mark.parametrize(
-    ("late", "exchange"),
-    [
-        (True, write("PATCH", IDENTITY, **(WELL | {"VaultReady": "False", "Ready": "False"}))),
-        (True, write("PATCH", IDENTITY, **WELL)),
-        (False, write("PATCH", IDENTITY, **(WELL | {"RBACReady": "False"}))),
-        (True, write("DELETE", "/v1/auth/kubernetes/role/test_a_agent")),
-        (False, write("POST", "/v1/auth/kubernetes/role/test_a_agent")),
-        (False, write("PUT", "/apis/rbac.authorization.k8s.io/v1/namespaces/a/rolebindings/b")),
-    ],
-)
-def test_while_others_play_only_vault_is_told_of(*, late: bool, exchange: Exchange) -> None:
-    assert may_be_late(exchange, END) is late
+def found(*, at_play: list[Exchange], late: list[Exchange], anew: list[Exchange]) -> list[Exchange]:
+    writes = [*at_play, *late, *anew]
+    for number, exchange in enumerate(writes):
+        exchange.number = number
+    restarted = len(at_play) + len(late)
+    return list(for_nothing(writes, since=len(at_play), restarted=restarted, end=END))
 
 
 @pytest.mark.parametrize(
     ("allowed", "exchange"),
     [
-        (True, write("PATCH", CLASS, Ready="True")),
-        (False, write("PATCH", CLASS, Ready="False")),
-        (False, write("PATCH", IDENTITY, **WELL)),
-        (False, write("DELETE", "/v1/auth/kubernetes/role/test_a_agent")),
+        (True, write("PATCH", IDENTITY, ILL)),
+        (True, write("PATCH", IDENTITY, WELL)),
+        (False, write("PATCH", IDENTITY, WELL | {"RBACReady": "False"})),
+        (True, write("DELETE", ROLE)),
+        (False, write("POST", ROLE)),
+        (False, write("PUT", BINDING)),
+    ],
+)
+def test_while_others_play_only_vault_is_told_of(*, allowed: bool, exchange: Exchange) -> None:
+    assert found(at_play=[], late=[exchange], anew=[]) == ([] if allowed else [exchange])
+
+
+@pytest.mark.parametrize(
+    ("allowed", "exchange"),
+    [
+        (True, write("PATCH", CLASS, WELL)),
+        (False, write("PATCH", CLASS, ILL)),
+        (False, write("PATCH", IDENTITY, WELL)),
+        (False, write("DELETE", ROLE)),
     ],
 )
 def test_after_a_restart_only_a_class_says_that_it_is_well(
     *, allowed: bool, exchange: Exchange
 ) -> None:
-    assert may_be_anew(exchange) is allowed
+    before = [write("PATCH", CLASS, ILL), write("PATCH", IDENTITY, ILL)]
+    assert found(at_play=before, late=[], anew=[exchange]) == ([] if allowed else [exchange])
+
+
+def test_a_class_says_once_that_it_is_well_again() -> None:
+    again = [write("PATCH", CLASS, WELL), write("PATCH", CLASS, WELL)]
+    assert found(at_play=[write("PATCH", CLASS, ILL)], late=[], anew=again) == again[1:]
+
+
+def test_a_class_that_was_well_has_nothing_to_say() -> None:
+    said = [write("PATCH", CLASS, ILL), write("PATCH", CLASS, WELL)]
+    anew = write("PATCH", CLASS, WELL)
+    assert found(at_play=said, late=[], anew=[anew]) == [anew]
+
+
+def test_what_did_not_arrive_was_not_said() -> None:
+    said = [write("PATCH", CLASS, ILL), write("PATCH", CLASS, WELL, answer=503)]
+    assert found(at_play=said, late=[], anew=[write("PATCH", CLASS, WELL)]) == []
