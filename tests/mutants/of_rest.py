@@ -221,7 +221,7 @@ REST_AND_HONESTY = (
         12,
         "A status that somebody forged is no decision of ours, and is put back.",
         "operator/agent_identity/core/identity.py",
-        " == right.finalizers and _status_text(one) == _status_text(other)",
+        " == right.finalizers and _says(one) == _says(other)",
         " == right.finalizers",
         (f"{REST}::test_a_forged_status_is_put_back",),
     ),

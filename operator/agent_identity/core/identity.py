@@ -5,6 +5,7 @@ away, and its status must say why.
 """
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -43,13 +44,14 @@ class Meta:
 @dataclass(frozen=True, slots=True)
 class Identity:
     """An AgentIdentity. Spec and status are kept as text: parsed, those of thousands would fill the
-    memory. conditions: (type, status, reason) of each."""
+    memory. A status is long and says little: packed it is a fifth. conditions: (type, status,
+    reason) of each."""
 
     meta: Meta
     account: str
     class_name: str
     spec_text: bytes
-    status_text: bytes = field(default=b"{}", compare=False, hash=False)
+    packed_status: bytes = field(default=zlib.compress(b"{}"), compare=False, hash=False)
     conditions: Conditions = field(default=(), compare=False, hash=False)
 
     @property
@@ -63,7 +65,7 @@ class Identity:
 
     @property
     def status(self) -> Body:
-        status: Body = json.loads(self.status_text)
+        status: Body = json.loads(zlib.decompress(self.packed_status))
         return status
 
     @property
@@ -203,7 +205,7 @@ def parse_identity(body: Body) -> Identity:
         account=asked if isinstance(asked, str) and asked else meta.key.name,
         class_name=intern(spec.class_name if spec else str(_at(raw, "className") or "default")),
         spec_text=text,
-        status_text=canonical(status),
+        packed_status=zlib.compress(canonical(status)),
         conditions=_conditions(status),
     )
 
@@ -246,8 +248,9 @@ def means_the_same(one: Ours, other: Ours, *, own: bool) -> bool:
     left, right = one.meta, other.meta
     if (left.uid, left.generation, left.deleted) != (right.uid, right.generation, right.deleted):
         return False
-    return own or (left.finalizers == right.finalizers and _status_text(one) == _status_text(other))
+    return own or (left.finalizers == right.finalizers and _says(one) == _says(other))
 
 
-def _status_text(subject: Ours) -> bytes:
-    return subject.status_text if isinstance(subject, Identity) else canonical(subject.status)
+def _says(subject: Ours) -> bytes:
+    """The same bytes for the same status."""
+    return subject.packed_status if isinstance(subject, Identity) else canonical(subject.status)

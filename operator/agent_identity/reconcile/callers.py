@@ -45,7 +45,7 @@ class Callers:
         self._standings: dict[Key, Standing] = {}
         self._here: Multimap[str, Key] = Multimap()
         self._callees: Multimap[_Named, Key] = Multimap()
-        self._named: dict[Key, set[_Named]] = {}
+        self._named: dict[Key, tuple[_Named, ...]] = {}
         self._askers: Multimap[Key, Key] = Multimap()
 
     # --- events in
@@ -56,7 +56,7 @@ class Callers:
             self._callees.discard(named, callee)
         found = {_named(caller, callee.namespace) for caller in callers}
         if found:
-            self._named[callee] = found
+            self._named[callee] = tuple(found)
         for named in found:
             self._callees.add(named, callee)
 

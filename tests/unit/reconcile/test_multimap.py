@@ -5,7 +5,10 @@ from hypothesis import strategies as st
 
 from agent_identity.reconcile.multimap import Multimap
 
-CHANGES = st.lists(st.tuples(st.booleans(), st.sampled_from("abc"), st.integers(0, 3)), max_size=40)
+# Few values of most keys, and of one of them many.
+CHANGES = st.lists(
+    st.tuples(st.booleans(), st.sampled_from("aaabc"), st.integers(0, 11)), max_size=60
+)
 
 
 @given(CHANGES)
