@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from faults.exchange import Call, Exchange
 from faults.modes import Mode
@@ -13,7 +14,7 @@ from faults.plans import Fault
 from faults.recorder import Body, Name
 from faults.request_log import RequestLog
 from faults.scene import AGENT, BYSTANDER, TOKEN, Scene
-from faults.snapshot import differences
+from faults.snapshot import State, differences
 from faults.workloads import Workload, stranger
 
 SETTLE_SECONDS = 60.0
@@ -27,6 +28,13 @@ _LOOK_SECONDS = 0.1
 
 class NotSettled(Exception):
     """Something did not come to rest in time."""
+
+
+class There(NamedTuple):
+    """What there is at one moment, in the cluster and in Vault."""
+
+    state: State
+    vault: State
 
 
 class Armed:
@@ -90,13 +98,13 @@ class Player:
     ) -> tuple[Run, int]:
         """What was seen, and how many faults never came."""
         await self.workload.before(self.scene)
-        await self._come_to_rest(reference.old if reference else None)
-        if reference and not await self._is(reference.old):
-            lines = differences(reference.old.state, self.scene.state())
+        there = await self._come_to_rest(reference.old if reference else None)
+        if reference and not self._is(there, reference.old):
+            lines = differences(reference.old.state, there.state)
             raise NotSettled(f"before anything happened: {'; '.join(lines)}")
         if await self._has_role():
             await self.scene.log_in()
-        old = End(self.scene.state(), await self.scene.vault_state())
+        old = End(there.state, await self.scene.vault_state())
         roles = await self._roles()
         before, first = self._revision(), len(self._log)
         armed = self._faults.arm(self.scene, faults)
@@ -107,8 +115,8 @@ class Player:
         )
         self._faults.disarm(self.scene)
         # A fault may have come at the very end.
-        await self._come_to_rest(reference.end if reference else None)
-        end = await self._end(before, seconds, bystander)
+        there = await self._come_to_rest(reference.end if reference else None)
+        end = self._end(before, there, seconds, bystander)
         exchanges = tuple(self._log.of(self.scene.name))
         changes = tuple(self._recorder.changes(self.scene.name))
         numbers = (before, first, len(self._log))
@@ -125,10 +133,12 @@ class Player:
         await self._come_to_rest(reference)
         return time.monotonic() - began
 
-    async def _come_to_rest(self, reference: End | None) -> None:
-        await (self._become(reference) if reference else self._settle())
+    async def _come_to_rest(self, reference: End | None) -> There:
+        """What there is then. Not to be looked at again: a class tells of what others fail at the
+        Vault that all share, and may do so a moment later."""
+        return await (self._become(reference) if reference else self._settle())
 
-    async def _settle(self) -> None:
+    async def _settle(self) -> There:
         """Until all has been looked at, and the operator asks for nothing more."""
         began = time.monotonic()
         deadline = began + SETTLE_SECONDS
@@ -136,7 +146,7 @@ class Player:
             if not await self._recorder.until(self.scene.name, self._settled, left):
                 break
             if self._idle_since(began) >= _LONG_QUIET_SECONDS:
-                return
+                return await self._look()
             await asyncio.sleep(_LOOK_SECONDS)
         raise NotSettled(f"{self.scene.name} after {SETTLE_SECONDS:g} s: {self.scene.state()}")
 
@@ -148,28 +158,33 @@ class Player:
         asked = self._log.last_at(self.scene.name)
         return time.monotonic() - max(began, asked, changed[-1].at if changed else 0.0)
 
-    async def _become(self, reference: End) -> None:
+    async def _become(self, reference: End) -> There:
         """Until all is, and stays, as it is without a fault, or time is over: then the oracles
         tell."""
         began = time.monotonic()
         deadline = began + RECOVERY_SECONDS
         while (left := deadline - time.monotonic()) > 0:
             await self._recorder.until(self.scene.name, lambda: self._looks(reference), left)
-            if self._idle_since(began) >= _QUIET_SECONDS and await self._is(reference):
-                return
+            there = await self._look()
+            if self._idle_since(began) >= _QUIET_SECONDS and self._is(there, reference):
+                return there
             await asyncio.sleep(_LOOK_SECONDS)
+        return await self._look()
 
     def _looks(self, reference: End) -> bool:
         return self._settled() and self.scene.state() == reference.state
 
-    async def _is(self, reference: End) -> bool:
-        if not self._looks(reference):
-            return False
-        found = await self.scene.vault_state()
+    async def _look(self) -> There:
+        """Again, where the cluster has changed while Vault was asked."""
+        while True:
+            there = There(self.scene.state(), await self.scene.vault_state())
+            if there.state == self.scene.state():
+                return there
+
+    def _is(self, there: There, reference: End) -> bool:
         # Nobody has logged in before the workload acts.
-        return found == {
-            n: text for n, text in reference.vault.items() if self.scene.token or n != TOKEN
-        }
+        vault = {n: text for n, text in reference.vault.items() if self.scene.token or n != TOKEN}
+        return self._settled() and there == (reference.state, vault)
 
     async def _bystander(self, began: float) -> float:
         if not self.workload.bystander:
@@ -184,11 +199,9 @@ class Player:
         rows = {row["type"]: row["status"] for row in status.get("conditions") or ()}
         return rows.get("Ready") == "True"
 
-    async def _end(self, before: int, seconds: float, bystander: float) -> End:
+    def _end(self, before: int, there: There, seconds: float, bystander: float) -> End:
         changes = self._recorder.changes(self.scene.name)
-        counts = made(changes, self.scene.names, before)
-        vault = await self.scene.vault_state()
-        return End(self.scene.state(), vault, counts, seconds, bystander)
+        return End(*there, made(changes, self.scene.names, before), seconds, bystander)
 
     async def _has_role(self) -> bool:
         role = f"role test_{self.scene.home}_{AGENT}"

@@ -86,7 +86,8 @@ class Trial(Player):
 
     async def end(self) -> Run:
         """What was seen since the mark."""
-        end = await self._end(self._before, time.monotonic() - self._began, 0.0)
+        there = await self._look()
+        end = self._end(self._before, there, time.monotonic() - self._began, 0.0)
         exchanges = tuple(self._log.of(self.scene.name))
         changes = tuple(self._recorder.changes(self.scene.name))
         return Run(
