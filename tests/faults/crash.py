@@ -52,6 +52,10 @@ class Results:
         if told:
             self.failed.setdefault(plan, []).extend(told)
 
+    def __str__(self) -> str:
+        total = sum(self.ran.values())
+        return f"{total} plans run, {len(self.failed)} failed, {len(self.unmet)} never came"
+
     def to_json(self) -> str:
         ran = [[*key, n] for key, n in self.ran.items()]
         whole = {name: getattr(self, name) for name in ("failed", "unmet", "seconds", "bystanders")}
@@ -74,6 +78,7 @@ class Campaign:
         self._report = report
         self._played: list[tuple[Plan, Scene, Run]] = []
         self._courses: dict[str, Course] = {}
+        self._searched = 0
         self.results = Results()
 
     def _fail(self, plan: str, lines: Iterable[str]) -> None:
@@ -160,7 +165,9 @@ class Campaign:
         played = self._played
         self._played = []
         log = await asyncio.to_thread(theatre.operator.log_file.read_text)
-        self._fail("secrets", no_secret(theatre.log.secrets, theatre.log.since(0), log))
+        asked = theatre.log.since(self._searched)
+        self._fail("secrets", no_secret(theatre.log.secrets, asked, log))
+        self._searched = len(theatre.log)
         await theatre.use(SHIPPED)
         await self._clear([scene for _, scene, _ in played], played[0][0].workload)
 
@@ -251,7 +258,7 @@ async def whole_campaign(report: Report, chosen: Sequence[Workload], share: Shar
             plans = [plan for plan in plans_for(one.name, calls) if share.has(plan)]
             report(f"{one.name}: {sum(c.changes for c in calls)} writes, {len(plans)} plans")
             await campaign.run(plans)
-            report(f"{one.name}: done in {time.monotonic() - began:.0f} s")
+            report(f"{one.name}: done in {time.monotonic() - began:.0f} s; {campaign.results}")
         return campaign.results
 
 
@@ -275,8 +282,7 @@ async def sample_campaign(report: Report, count: int, always: Collection[str] = 
 
 def told(results: Results) -> list[str]:
     """Counts, and every failure with the plan that it came of."""
-    total = sum(results.ran.values())
-    lines = [f"{total} plans run, {len(results.failed)} failed, {len(results.unmet)} never came"]
+    lines = [str(results)]
     if results.seconds:
         lines.append(f"until all was as without a fault: {_spread(results.seconds)}")
         lines.append(f"until a bystander was Ready: {_spread(results.bystanders)}")

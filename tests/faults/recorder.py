@@ -70,6 +70,8 @@ class Recorder:
         self.now: dict[Name, Body] = {}
         self._plane = plane
         self._concerns = concerns
+        # Namespaces of scenes that are over go late or never: thousands of others' objects.
+        self._there: dict[str, dict[Name, Body]] = defaultdict(dict)
         self._seen: dict[Name, int] = {}
         self._scene_of_uid: dict[str, str] = {}
         self._changes: dict[str, list[Change]] = defaultdict(list)
@@ -126,7 +128,7 @@ class Recorder:
 
     def of(self, scene: str) -> dict[Name, Body]:
         """What there is that concerns one scene."""
-        return {n: b for n, b in self.now.items() if self._concerns(n) == scene}
+        return dict(self._there[scene])
 
     async def until(self, scene: str, condition: Callable[[], bool], seconds: float) -> bool:
         """Whether it came true in time; asked again after each change that concerns the scene."""
@@ -204,10 +206,11 @@ class Recorder:
         scene = self._concerns(name)
         gone = event == "DELETED"
         self._seen[name] = int(metadata["resourceVersion"])
-        if gone:
-            self.now.pop(name, None)
-        else:
-            self.now[name] = body
+        for there in (self.now, self._there[scene]):
+            if gone:
+                there.pop(name, None)
+            else:
+                there[name] = body
         if kind == "ServiceAccount":
             self._scene_of_uid[metadata["uid"]] = scene
         if scene:
