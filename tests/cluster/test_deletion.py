@@ -218,6 +218,23 @@ def test_a_policy_stays_closed_while_pods_run_on(
     wait_until(lambda: agent.owned("agent") == {}, timeout=30, what="the policies are swept")
 
 
+def test_a_policy_that_somebody_is_deleting_still_shuts_what_runs_on(
+    agent: Tenant, operator: OperatorProcess, pod: str
+) -> None:
+    policy = "agentidentity-agent"
+    operator.kill()
+    agent.patch("AuthorizationPolicy", policy, {"metadata": {"finalizers": ["example.com/held"]}})
+    agent.delete("AuthorizationPolicy", policy)
+    agent.delete("AgentIdentity", "agent")
+    operator.start()
+    operator.wait_ready()
+    agent.wait_gone("AgentIdentity", "agent", timeout=END_SECONDS)
+    found = agent.get("AuthorizationPolicy", policy)
+    assert found is not None, "its pods are open to everybody"
+    assert "rules" not in found["spec"]
+    assert "deletionTimestamp" not in found["metadata"]
+
+
 def test_an_identity_made_anew_takes_its_closed_policy_over(agent: Tenant, pod: str) -> None:
     agent.delete("AgentIdentity", "agent")
     agent.wait_gone("AgentIdentity", "agent", timeout=END_SECONDS)

@@ -330,6 +330,22 @@ def test_a_grant_that_goes_while_nobody_watches_still_shuts(
     assert let_in(shop, "orders") == []
 
 
+def test_a_policy_that_somebody_is_deleting_still_shuts(
+    shop: Tenant, operator: OperatorProcess
+) -> None:
+    shop.grant("orders", rule("read", agent(shop, "billing")))
+    wait_let_in(shop, "orders", principal(shop, "billing"))
+    operator.kill()
+    held = {"metadata": {"finalizers": ["example.com/held"]}}
+    shop.patch(POLICY, "agentaccessgrant-orders", held)
+    shop.delete(POLICY, "agentaccessgrant-orders")
+    shop.delete(GRANT, "orders")
+    operator.start()
+    operator.wait_ready()
+    shop.wait_gone(GRANT, "orders")
+    assert let_in(shop, "orders") == []
+
+
 # --- rest
 
 

@@ -6,7 +6,8 @@ import pytest
 from kubernetes.dynamic import DynamicClient
 
 from testbed.bed import Bed
-from testbed.tenant import Tenant, class_manifest, full_spec
+from testbed.operator_process import OperatorProcess
+from testbed.tenant import Manifest, Tenant, class_manifest, full_spec
 from testbed.waiting import wait_until
 
 TRUST_DOMAIN = "cluster.local"
@@ -257,6 +258,37 @@ def test_a_foreign_policy_that_weakens_ours_is_named(
     client.resources.get(api_version="v1", kind="Pod").delete(
         name="agent-pod", namespace=pair.namespace, body={"gracePeriodSeconds": 0}
     )
+
+
+def test_nothing_is_ready_before_an_account_that_went_is_there_again(
+    pair: Tenant, client: DynamicClient, operator: OperatorProcess
+) -> None:
+    operator.kill()
+    pair.delete("ServiceAccount", "agent")
+    pair.patch("AgentIdentity", "agent", {"spec": {"rbac": None}})
+    changed = pair.get("AgentIdentity", "agent")
+    assert changed is not None
+    operator.start()
+    operator.wait_ready()
+    pair.wait_ready("agent")
+    account = pair.get("ServiceAccount", "agent")
+    assert account is not None
+    assert first_ready(client, changed) > int(account["metadata"]["resourceVersion"])
+
+
+def first_ready(client: DynamicClient, seen: Manifest) -> int:
+    """The version at which an identity was first called Ready for the generation that was seen."""
+    metadata = seen["metadata"]
+    kind = client.resources.get(api_version=seen["apiVersion"], kind=seen["kind"])
+    since = metadata["resourceVersion"]
+    for event in kind.watch(metadata["namespace"], resource_version=since, timeout=30):
+        body = event["raw_object"]
+        rows = {r["type"]: r for r in body["status"].get("conditions", ())}
+        named = body["metadata"]["name"] == metadata["name"]
+        up_to_date = rows["Ready"]["observedGeneration"] == metadata["generation"]
+        if named and up_to_date and rows["Ready"]["status"] == "True":
+            return int(body["metadata"]["resourceVersion"])
+    raise AssertionError("it was never called Ready")
 
 
 def test_status_is_put_back_when_somebody_forges_it(pair: Tenant) -> None:

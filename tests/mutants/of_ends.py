@@ -14,6 +14,8 @@ NOTICED = "tests/unit/reconcile/test_notice_guards.py"
 ENDING = "tests/unit/engine/test_ending_guards.py"
 LATE = f"{ENDING}::test_after_its_deadline_it_ends_and_owes"
 RUNNING = "tests/unit/engine/test_running_guards.py"
+DELETION = "tests/cluster/test_deletion.py"
+LIFE = "tests/cluster/test_lifecycle.py"
 RUN_ON = f"{RUNNING}::test_while_pods_run_on_its_policy_stays_and_allows_nothing"
 
 
@@ -243,6 +245,21 @@ ENDS = (
         "self._retired(facts.identity.key) if facts.pods else ()",
         "()",
         (RUN_ON,),
+    ),
+    Mutant(
+        "released-is-in-place",
+        8,
+        "What somebody is deleting is made anew before anything is Ready or gone.",
+        EXECUTE,
+        "        if action.resource is not None:\n",
+        "        if False:\n",
+        (
+            f"{RUNNING}::test_a_policy_that_somebody_is_deleting_stays_too",
+            f"{ENDING}::test_nothing_is_in_place_before_an_account_that_went_is_there_again",
+            f"{DELETION}::test_a_policy_that_somebody_is_deleting_still_shuts_what_runs_on",
+            "tests/cluster/test_grants.py::test_a_policy_that_somebody_is_deleting_still_shuts",
+            f"{LIFE}::test_nothing_is_ready_before_an_account_that_went_is_there_again",
+        ),
     ),
     Mutant(
         "retired-policy-keeps-rules",

@@ -21,6 +21,8 @@ FURTHER = "test_a_further_policy_that_is_not_needed_any_more_goes"
 CLUSTER = "tests/cluster/test_grants.py"
 ADMISSION = "tests/cluster/test_admission.py"
 ATTACKS = "tests/cluster/test_attacks.py"
+STOLEN = f"{ATTACKS}::test_a01_the_operators_token_is_no_key_to_the_cluster"
+DELETION = "tests/cluster/test_deletion.py"
 MOVED = f"{ATTACKS}::test_a01_no_grant_is_moved_to_another_workload"
 OF_GRANTS = "      resources: [agentaccessgrants]\n  matchConditions:\n"
 OF_GRANTS += "  - name: asks-for-something\n    expression: "
@@ -646,6 +648,27 @@ GRANTS = (
         "request.operation != 'CREATE'\n      || variables.owned || variables.left_shut",
         "request.operation != 'CREATE'\n      || variables.owned",
         (f"{ADMISSION}::test_a_grant_whose_policy_was_taken_away_shuts_its_workload_and_ends",),
+    ),
+    Mutant(
+        "operator-cannot-shut-an-agent",
+        9,
+        "The operator shuts an agent's pods also where its policy is gone.",
+        ITSELF,
+        "      object.metadata.?labels[?'agentidentity.dev/retired'].orValue('') == 'true'\n"
+        "      && (request",
+        "      variables.of_grant"
+        " && object.metadata.?labels[?'agentidentity.dev/retired'].orValue('') == 'true'\n"
+        "      && (request",
+        (f"{DELETION}::test_a_policy_that_somebody_is_deleting_still_shuts_what_runs_on",),
+    ),
+    Mutant(
+        "operator-leaves-what-opens",
+        17,
+        "The operator's token leaves nothing without an owner that lets somebody in.",
+        ITSELF,
+        " == 'ALLOW' && object.spec.?rules.orValue([]).size() == 0))",
+        " == 'ALLOW'))",
+        (f"{STOLEN}[create-policy-that-opens-left-by-nobody]",),
     ),
     Mutant(
         "operator-cannot-release",

@@ -15,6 +15,7 @@ from agent_identity.providers.kube_backend import KubeBackend
 from agent_identity.telemetry import log
 
 _GUARDS = (Stage.MTLS, Stage.POLICY)
+_SOON = 0.05
 Owe = Callable[[tuple[Debt, ...]], Awaitable[None]]
 
 
@@ -102,6 +103,11 @@ class Executor:
         outcome.done.append(action)
         if not gone:
             outcome.held.append(seen.ref)
+        if action.resource is not None:
+            # Others were deleting it, and it is still wanted: until it is made anew nothing is
+            # in place, and nobody may go whose end it was to outlive.
+            detail = f"{action.ref} is made anew: somebody has deleted it"
+            outcome.note(action.room, Failed(Reason.BUSY, detail, retry_after=_SOON))
 
     async def _delete(self, seen: Observed, facts: Facts | None, owe: Owe | None) -> bool:
         backend = self.backend(seen.ref.kind)

@@ -9,7 +9,7 @@ from agent_identity.core.checks import Standing, Verdict
 from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.grants import Caller, GrantFacts, judge_grant, main_ref
 from agent_identity.core.ownership import is_orphan
-from agent_identity.core.plan import Plan, Verb, plan_changes
+from agent_identity.core.plan import Plan, plan_changes
 from agent_identity.core.resource import CLEANUP_FINALIZER, Key, Observed, Resource
 from agent_identity.core.status import Report, Status, grant_status
 from agent_identity.providers.contract import GrantRoom
@@ -160,7 +160,7 @@ class GrantPipeline:
         mark = (grant.meta.generation, verdict.standing, facts.pairs)
         settled = self._settled.get(grant.meta.uid)
         known = settled == mark or (settled is None and self._was_in_place(facts, verdict))
-        repaired = [a for a in outcome.done if a.gives or a.verb is Verb.RELEASE]
+        repaired = [a for a in outcome.done if a.gives]
         if repaired and known:
             what = ", ".join(sorted(str(a.ref) for a in repaired))
             self._tools.events.tell(

@@ -180,7 +180,7 @@ class Pipeline:
         agent_class = facts.agent_class.meta.generation if facts.agent_class else 0
         mark = hash((identity.meta.generation, identity.class_name, agent_class, _callers(facts)))
         settled = self._settled.get(identity.meta.uid)
-        repaired = [a for a in outcome.done if a.gives or a.verb is Verb.RELEASE]
+        repaired = [a for a in outcome.done if a.gives]
         known = settled == mark or (settled is None and was_ready(identity))
         if repaired and known:
             self._tools.events.tell(
@@ -245,6 +245,6 @@ def _callers(facts: Facts) -> tuple[tuple[str, ...], ...]:
 
 
 def _what_was_repaired(actions: Sequence[Action]) -> str:
-    told = {Verb.CREATE: "was gone", Verb.REPLACE: "was changed", Verb.RELEASE: "was being deleted"}
-    parts = sorted(f"{a.ref} {told.get(a.verb, 'differed')}" for a in actions)
+    told = {Verb.CREATE: "was gone", Verb.REPLACE: "was changed"}
+    parts = sorted(f"{a.ref} {told[a.verb]}" for a in actions)
     return f"{', '.join(parts)}: put back"

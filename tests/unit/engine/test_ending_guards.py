@@ -92,6 +92,18 @@ async def test_an_account_deleted_by_hand_takes_its_tokens_with_it() -> None:
 
 
 @told
+async def test_nothing_is_in_place_before_an_account_that_went_is_there_again() -> None:
+    op = Operator()
+    await op.ready()
+    op.tamper("ServiceAccount", metadata={"deletionTimestamp": DELETED})
+    problem = await op.turn()
+    assert problem is not None
+    assert problem.reason == "Busy"
+    assert await op.turn() is None
+    assert op.get("ServiceAccount") is not None
+
+
+@told
 async def test_an_account_that_others_took_away_takes_its_tokens_with_it() -> None:
     op = Operator()
     await op.ready()
