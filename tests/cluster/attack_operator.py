@@ -76,14 +76,16 @@ def _post(name: str, path: str, body: Manifest, says: str = CANNOT) -> Attempt:
     return Attempt(f"create-{name}", "POST", path, body, says)
 
 
+_LEFT: Manifest = {
+    "name": "agentidentity-x",
+    "labels": {**MANAGED, "agentidentity.dev/identity": "x", "agentidentity.dev/retired": "true"},
+}
+
+
 def _leave(name: str, kind: str, spec: Manifest, says: str) -> Attempt:
     """Something of an agent's that says that it outlives the agent, and so has no owner."""
-    labels = {**MANAGED, "agentidentity.dev/identity": "x", "agentidentity.dev/retired": "true"}
     guarded = {"selector": {"matchLabels": {"agentidentity.dev/identity": "x"}}, **spec}
-    body = {**mesh(kind, guarded, name="agentidentity-x", labels=labels)}
-    if kind == "ServiceAccount":
-        body = {"metadata": body["metadata"]}
-    return _post(f"{name}-left-by-nobody", path_of(kind, TEAM), body, says)
+    return _post(f"{name}-left-by-nobody", path_of(kind, TEAM), mesh(kind, guarded, **_LEFT), says)
 
 
 def _patch(name: str, path: str, body: Manifest, says: str = CANNOT) -> Attempt:
@@ -326,7 +328,7 @@ OTHERS_OBJECTS = [
     _leave("policy-that-opens", "AuthorizationPolicy", {"rules": [{}]}, NO_OWNER),
     _leave("policy-that-denies", "AuthorizationPolicy", {"action": "DENY"}, NO_OWNER),
     _leave("mtls-that-is-off", "PeerAuthentication", {"mtls": {"mode": "DISABLE"}}, NEVER_OFF),
-    _leave("account", "ServiceAccount", {}, NO_OWNER),
+    _post("account-left-by-nobody", path_of("ServiceAccount", TEAM), {"metadata": _LEFT}, NO_OWNER),
 ]
 
 _ANYBODY: Manifest = {"rules": [{}]}
