@@ -44,7 +44,7 @@ def ambient(tenant: Tenant) -> Tenant:
 def test_the_waypoint_has_its_policy_while_a_service_leads_to_the_agent(ambient: Tenant) -> None:
     ambient.wait_reason("agent", "WaypointMissing", "InboundReady")
     home = f"cluster.local/ns/{ambient.namespace}/sa"
-    assert principals(policy(ambient, WORKLOAD)) == [f"{home}/waypoint"]
+    assert principals(policy(ambient, WORKLOAD)) == []
     assert policy(ambient, WAYPOINT) is None
 
     ambient.create(service(ambient, **{"agentidentity.dev/identity": "agent"}))
@@ -52,10 +52,12 @@ def test_the_waypoint_has_its_policy_while_a_service_leads_to_the_agent(ambient:
     said = policy(ambient, WAYPOINT)
     assert said["targetRefs"] == [{"group": "", "kind": "Service", "name": "agent"}]
     assert principals(said) == [f"{home}/planner"]
+    assert principals(policy(ambient, WORKLOAD)) == [f"{home}/waypoint"]
 
     ambient.delete("Service", "agent")
     ambient.wait_reason("agent", "WaypointMissing", "InboundReady")
     wait_until(lambda: policy(ambient, WAYPOINT) is None, timeout=20, what="it goes")
+    assert principals(policy(ambient, WORKLOAD)) == []
 
 
 def test_a_service_of_others_is_no_way_to_the_agent(ambient: Tenant) -> None:

@@ -4,10 +4,12 @@ from mutants.model import Mutant
 
 ISTIO = "operator/agent_identity/providers/istio/desired.py"
 RULES = "operator/agent_identity/providers/istio/rules.py"
+AMBIENT = "operator/agent_identity/providers/istio/ambient.py"
 SPIFFE = "operator/agent_identity/core/spiffe.py"
 CHECKS = "operator/agent_identity/core/checks.py"
 ROOM = "tests/unit/providers/test_istio_room.py"
 GUARDS = "tests/unit/providers/test_istio_guards.py"
+WAYPOINTS = "tests/unit/providers/test_ambient.py"
 ORDER = "tests/unit/engine/test_order_guards.py"
 IDS = "tests/unit/core/test_spiffe.py"
 
@@ -131,5 +133,23 @@ CALLERS = (
         'or segment in (".", "..")',
         "",
         (f"{IDS}::test_a_path_segment_that_the_standard_refuses[..]",),
+    ),
+    Mutant(
+        "waypoint-let-in-for-nothing",
+        1,
+        "A waypoint comes in only where it has a rule of ours to enforce: it passes on all else.",
+        AMBIENT,
+        " and bool(_service_ports(rule, _leads(services)))",
+        "",
+        (f"{WAYPOINTS}::test_a_waypoint_with_nothing_to_pass_on_is_let_in_nowhere",),
+    ),
+    Mutant(
+        "waypoint-with-services-unguarded",
+        1,
+        "A waypoint comes in only while its policy is bound to all Services of the agent.",
+        AMBIENT,
+        "guarded = len(services) <= _MOST_TARGETS",
+        "guarded = True",
+        (f"{WAYPOINTS}::test_a_waypoint_that_guards_not_all_services_is_let_in_nowhere",),
     ),
 )

@@ -97,6 +97,25 @@ def test_what_a_waypoint_can_not_pass_on_is_told() -> None:
     assert ROOM.report(facts_with(rule("db", "TCP"), services=())).problem is None
 
 
+def test_a_waypoint_that_guards_not_all_services_is_let_in_nowhere() -> None:
+    """A policy has at most 16 targetRefs: by a seventeenth Service anybody would come in."""
+    services = tuple(AgentService(f"agent-{i:02}", ((80, 8080),)) for i in range(17))
+    for some, passes in ((services[:16], True), (services, False)):
+        facts = facts_with(rule("tasks"), services=some)
+        assert bool(written(facts)["agentidentity-agent"].get("rules")) is passes
+        assert (ROOM.report(facts).problem is None) is passes
+    assert "17 Services" in str(ROOM.report(facts_with(rule("tasks"), services=services)).problem)
+
+
+def test_a_waypoint_with_nothing_to_pass_on_is_let_in_nowhere() -> None:
+    """It would pass what comes by Services that select the pods otherwise."""
+    for facts in (
+        facts_with(rule("tasks"), services=()),
+        facts_with(rule("tasks", port=9090)),
+    ):
+        assert "rules" not in written(facts)["agentidentity-agent"]
+
+
 def test_a_waypoint_of_another_namespace_is_named_by_it() -> None:
     waypoint = {"serviceAccount": "shared", "namespace": "ingress"}
     found = written(facts_with(rule("tasks"), waypoint=waypoint))

@@ -3,12 +3,14 @@
 ztunnel enforces policies with a selector, by identity and port only: a rule with HTTP fields it
 drops, and so lets nobody in. Behind a waypoint it sees the waypoint's identity. So the workload's
 policy lets in the waypoint, and the callers of TCP rules; the waypoint's policy, bound to the
-Services that lead to the agent, names the callers of HTTP and gRPC rules.
+Services that lead to the agent, names the callers of HTTP and gRPC rules. A waypoint passes to the
+workload whatever it is sent for a Service that no policy is bound to: it is let in only to ports
+that a rule's callers can reach by a Service that is bound.
 
 Source: Istio, Ambient, "Layer 4 security policy" and "Use Layer 7 features".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agent_identity.api.rules import Rule
@@ -32,7 +34,7 @@ def workload_rules(facts: Facts, callers: Callers) -> list[dict[str, Any]]:
     """What ztunnel lets through to the agent's pods."""
     waypoint, passed = _waypoint(facts), list(callers)
     rules = [istio_rule(rule, found) for rule, found in passed if rule.protocol == "TCP"]
-    ports = {port for rule, _ in passed if rule.protocol != "TCP" for port in rule.ports}
+    ports = {port for rule, _ in passed if _passes(rule, facts.services) for port in rule.ports}
     if waypoint is None or not ports:
         return rules
     home = waypoint.namespace or facts.identity.key.namespace
@@ -56,7 +58,7 @@ def waypoint_rules(facts: Facts, callers: Callers) -> list[dict[str, Any]]:
 
 
 def targets(facts: Facts) -> list[dict[str, str]]:
-    """The Services that lead to the agent, as targetRefs."""
+    """The Services that lead to the agent, as targetRefs: no more than a policy can have."""
     named = facts.services[:_MOST_TARGETS]
     return [{"group": "", "kind": "Service", "name": service.name} for service in named]
 
@@ -72,9 +74,19 @@ def what_is_missing(facts: Facts, rules: Iterable[Rule]) -> str:
         return (
             "no Service selects the agent's pods by our label, so HTTP and gRPC rules let nobody in"
         )
-    leads = _leads(facts.services)
-    lost = sorted(rule.name for rule in through if not _service_ports(rule, leads))
+    if len(facts.services) > _MOST_TARGETS:
+        return (
+            f"{len(facts.services)} Services select the agent's pods by our label, and a policy "
+            f"guards at most {_MOST_TARGETS}: HTTP and gRPC rules let nobody in; delete some"
+        )
+    lost = sorted(rule.name for rule in through if not _passes(rule, facts.services))
     return f"no Service leads to a port of rules {', '.join(lost)} alone" if lost else ""
+
+
+def _passes(rule: Rule, services: Sequence[AgentService]) -> bool:
+    """Whether a waypoint has anything to pass on for it, and guards all Services that lead here."""
+    guarded = len(services) <= _MOST_TARGETS
+    return rule.protocol != "TCP" and guarded and bool(_service_ports(rule, _leads(services)))
 
 
 def _waypoint(facts: Facts) -> Waypoint | None:
