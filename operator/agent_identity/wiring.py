@@ -1,5 +1,9 @@
 """Everything that works, wired together."""
 
+import asyncio
+from collections.abc import Callable
+from weakref import WeakValueDictionary
+
 import aiohttp
 
 from agent_identity.api.v1alpha1 import ClassVault
@@ -100,18 +104,28 @@ def _rooms(
     patience: float,
 ) -> Rooms:
     vault_jwt = TokenFile(settings.vault_token_file)
-
-    def connect(spec: ClassVault) -> Vault:
-        limit = max(2, settings.workers // 4)
-        return Vault(spec, outside, vault_jwt, limit=limit, patience=patience)
-
+    limit = max(2, settings.workers // 4)
     return build_rooms(
         cluster=settings.cluster_name,
         cluster_uid=lambda: world.namespaces["kube-system"].uid,
-        connect=connect,
+        connect=vault_clients(outside, vault_jwt, limit=limit, patience=patience),
         accounts=world.account_uid,
         mesh_installed=informers.mesh_installed,
     )
+
+
+def vault_clients(
+    outside: aiohttp.ClientSession, jwt: TokenFile, *, limit: int, patience: float
+) -> Callable[[ClassVault], Vault]:
+    """Makes a class's client. Those of one address share its slots: however many classes a slow
+    Vault has, it takes no more workers than the limit."""
+    shared: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    def connect(spec: ClassVault) -> Vault:
+        slots = shared.setdefault(spec.address, asyncio.Semaphore(limit))
+        return Vault(spec, outside, jwt, slots=slots, patience=patience)
+
+    return connect
 
 
 def _executor(kube: Kube, world: World, informers: Informers, rooms: Rooms) -> Executor:

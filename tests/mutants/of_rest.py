@@ -50,8 +50,8 @@ REST_AND_HONESTY = (
         10,
         "A slow backend takes a bounded number of workers, and nobody waits for long.",
         LIMITS,
-        "asyncio.Semaphore(limit)",
-        "asyncio.Semaphore(limit + 1)",
+        "        self._slots = slots\n",
+        "        self._slots = asyncio.Semaphore(99)\n",
         (f"{GATE}::test_beyond_its_limit_it_is_busy_and_nobody_waits_for_long",),
     ),
     Mutant(

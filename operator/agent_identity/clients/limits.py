@@ -21,11 +21,11 @@ _TROUBLE = frozenset({Reason.UNREACHABLE, Reason.SEALED, Reason.LOGIN_REFUSED})
 
 
 class Gate:
-    """limit: calls at a time. name: of the backend, for messages."""
+    """name: of the backend, for messages. slots: calls at a time, of all gates before it."""
 
-    def __init__(self, name: str, *, limit: int) -> None:
+    def __init__(self, name: str, *, slots: asyncio.Semaphore) -> None:
         self._name = name
-        self._slots = asyncio.Semaphore(limit)
+        self._slots = slots
         self._trouble: Failed | None = None
         self._shut_until = 0.0
         self._pause = _FIRST_PAUSE

@@ -59,9 +59,9 @@ def _tls(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 class Vault:
-    """session: shared by all classes. jwt: the operator's own token for Vault. limit: calls at a
-    time. patience: seconds until a call is given up. Raises Invalid where the class's caBundle
-    can't be read."""
+    """session: shared by all classes. jwt: the operator's own token for Vault. slots: calls at a
+    time, of all classes of this Vault. patience: seconds until a call is given up. Raises Invalid
+    where the class's caBundle can't be read."""
 
     def __init__(
         self,
@@ -69,14 +69,14 @@ class Vault:
         session: aiohttp.ClientSession,
         jwt: TokenFile,
         *,
-        limit: int,
+        slots: asyncio.Semaphore,
         patience: float = PATIENCE,
     ) -> None:
         self.spec = spec
         self._session = session
         self._jwt = jwt
         self._tls = _tls(spec.ca_bundle)
-        self._gate = Gate(f"Vault {spec.address}", limit=limit)
+        self._gate = Gate(f"Vault {spec.address}", slots=slots)
         self._timeout = aiohttp.ClientTimeout(total=patience, connect=min(3, patience))
         self._token: _Token | None = None
         self._login_lock = asyncio.Lock()

@@ -32,7 +32,7 @@ async def reaches(gate: Gate) -> bool:
 
 def test_after_trouble_everybody_is_told_at_once_and_then_one_tries() -> None:
     async def story() -> None:
-        gate = Gate("Vault", limit=2)
+        gate = Gate("Vault", slots=asyncio.Semaphore(2))
         await fail(gate)
         assert not await reaches(gate)
         await asyncio.sleep(0.03)
@@ -44,7 +44,7 @@ def test_after_trouble_everybody_is_told_at_once_and_then_one_tries() -> None:
 
 def test_being_told_does_not_keep_the_gate_shut() -> None:
     async def story() -> None:
-        gate = Gate("Vault", limit=2)
+        gate = Gate("Vault", slots=asyncio.Semaphore(2))
         await fail(gate)
         for _ in range(20):
             await reaches(gate)
@@ -56,7 +56,7 @@ def test_being_told_does_not_keep_the_gate_shut() -> None:
 
 def test_a_refusal_of_one_request_does_not_shut_it() -> None:
     async def story() -> None:
-        gate = Gate("Vault", limit=2)
+        gate = Gate("Vault", slots=asyncio.Semaphore(2))
         await fail(gate, Reason.FORBIDDEN)
         assert await reaches(gate)
 
@@ -65,7 +65,7 @@ def test_a_refusal_of_one_request_does_not_shut_it() -> None:
 
 def test_beyond_its_limit_it_is_busy_and_nobody_waits_for_long() -> None:
     async def story() -> None:
-        gate = Gate("Vault", limit=1)
+        gate = Gate("Vault", slots=asyncio.Semaphore(1))
         async with gate.enter():
             with pytest.raises(Failed) as told:
                 async with gate.enter():

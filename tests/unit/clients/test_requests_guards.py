@@ -76,7 +76,7 @@ def jwt(tmp_path: Path) -> TokenFile:
 def vault(session: Session, jwt: TokenFile) -> Vault:
     spec = class_of().vault
     assert spec is not None
-    return Vault(spec, cast("Any", session), jwt, limit=1)
+    return Vault(spec, cast("Any", session), jwt, slots=asyncio.Semaphore(1))
 
 
 LOGIN = {"auth": {"client_token": TOKEN, "lease_duration": 600}}

@@ -42,7 +42,7 @@ def jwt(tmp_path: Path) -> TokenFile:
 def vault(jwt: TokenFile, *answers: Answer) -> Vault:
     spec = class_of().vault
     assert spec is not None
-    return Vault(spec, cast("Any", Session(*answers)), jwt, limit=1)
+    return Vault(spec, cast("Any", Session(*answers)), jwt, slots=asyncio.Semaphore(1))
 
 
 async def failure(asked: Awaitable[object]) -> Failed:
