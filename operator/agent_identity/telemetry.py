@@ -28,7 +28,9 @@ DURATION = Histogram(
 QUEUE_DEPTH = Gauge("agent_identity_queue_depth", "Keys that are due and wait for a worker")
 QUEUE_AGE = Gauge("agent_identity_queue_age_seconds", "How long the first of them has waited")
 CONDITIONS = Gauge(
-    "agent_identity_conditions", "Identities by condition", ["condition", "status", "reason"]
+    "agent_identity_conditions",
+    "Identities, classes and grants by condition",
+    ["kind", "condition", "status", "reason"],
 )
 REPAIRED = Counter("agent_identity_drift_repaired_total", "Objects put back", ["kind"])
 LEADER = Gauge("agent_identity_leader", "1 in the replica that works, 0 in one that waits")

@@ -170,6 +170,19 @@ def test_what_changed_while_the_operator_was_away_is_put_right(
     wait_until(put_right, timeout=HEAL_SECONDS, what="both are put right")
 
 
+def test_metrics_count_conditions_by_kind(tenant: Tenant, operator: OperatorProcess) -> None:
+    tenant.identity("agent", **full_spec())
+    tenant.wait_ready("agent")
+
+    def counted() -> set[str]:
+        lines = operator.metrics().splitlines()
+        said = [x for x in lines if x.startswith("agent_identity_conditions{")]
+        ready = [x for x in said if 'condition="Ready"' in x and 'status="True"' in x]
+        return {kind for kind in ("class", "identity") for x in ready if f'kind="{kind}"' in x}
+
+    wait_until(lambda: counted() == {"class", "identity"}, timeout=20, what="both are counted")
+
+
 def test_health_and_settings(bed: Bed, operator: OperatorProcess) -> None:
     assert "agent_identity_requests_total" in operator.metrics()
     wrong = bed.operator(settings=SHORT_PERIODS | {"AGENT_IDENTITY_TRUST_DOMAIN": "Not Lower"})

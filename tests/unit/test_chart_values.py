@@ -194,7 +194,8 @@ def test_alerts_name_labels_and_values_that_there_are() -> None:
     assert errors.Failed.__name__.lower() == "failed"
     [results] = re.findall(r'result!~"([^"]+)"', ALERTS)
     assert results == "failed|bug"
-    assert set(telemetry.CONDITIONS._labelnames) == {"condition", "status", "reason"}  # noqa: SLF001
+    said = {"kind", "condition", "status", "reason"}
+    assert set(telemetry.CONDITIONS._labelnames) == said  # noqa: SLF001
     assert set(telemetry.RECONCILES._labelnames) == {"kind", "result"}  # noqa: SLF001
     assert set(telemetry.REPAIRED._labelnames) == {"kind"}  # noqa: SLF001
 

@@ -91,6 +91,10 @@ class AgentClass:
     status: Body = field(default_factory=dict, compare=False, hash=False)
 
     @property
+    def conditions(self) -> Conditions:
+        return _conditions(self.status)
+
+    @property
     def name(self) -> str:
         return self.meta.key.name
 
@@ -120,6 +124,10 @@ class Grant:
     spec: g.AgentAccessGrantSpec | None
     problem: str = ""
     status: Body = field(default_factory=dict, compare=False, hash=False)
+
+    @property
+    def conditions(self) -> Conditions:
+        return _conditions(self.status)
 
     @property
     def key(self) -> Key:
@@ -211,6 +219,7 @@ def parse_identity(body: Body) -> Identity:
 
 
 def _conditions(status: Body) -> Conditions:
+    """(type, status, reason) of each."""
     rows = status.get("conditions") or ()
     return tuple(shared(tuple(str(row.get(name, "")) for name in _SAID_OF_EACH)) for row in rows)
 

@@ -6,8 +6,9 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from agent_identity.api.conditions import Reason
@@ -21,7 +22,7 @@ from agent_identity.clients.kube import (
     Kube,
 )
 from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
-from agent_identity.core.identity import Namespace, parse_namespace
+from agent_identity.core.identity import Namespace, Ours, parse_namespace
 from agent_identity.core.observed import observe_object
 from agent_identity.core.resource import (
     IDENTITY_LABEL,
@@ -216,8 +217,11 @@ class Engine:
             await asyncio.sleep(_MEASURE_SECONDS)
 
     def _count_conditions(self) -> None:
-        identities = self._world.identities.values()
-        counts = Counter(row for identity in identities for row in identity.conditions)
+        world = self._world
+        ours: Iterator[Ours] = chain(
+            world.identities.values(), world.classes.values(), world.grants.all.values()
+        )
+        counts = Counter((_LABELS[o.meta.key.subject], *row) for o in ours for row in o.conditions)
         CONDITIONS.clear()
         for row, count in counts.items():
             CONDITIONS.labels(*row).set(count)
