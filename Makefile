@@ -58,7 +58,7 @@ sample: setup ## A sample of the fault campaigns, in a few minutes
 faults: setup ## All fault campaigns; takes about two hours on 2 cores
 	@PYTHONPATH=tests $(VENV)/python -m faults crash --clusters $(WORKERS)
 	@PYTHONPATH=tests $(VENV)/python -m faults.unseen
-	@PYTHONPATH=tests $(VENV)/python -m faults.fields
+	@PYTHONPATH=tests $(VENV)/python -m faults.fields --sequences 120
 	@PYTHONPATH=tests $(VENV)/python -m faults.soak
 
 # Before anything is made: a build of ten minutes should not end in this.

@@ -8,7 +8,7 @@ import pytest
 from faults.crash import sample_campaign, told
 
 COUNT = 90
-# What was found is in `tests/README.md`.
+# What was found is in `README.md`, under "How it is tested".
 _AGENT = "/apis/agentidentity.dev/v1alpha1/namespaces/SCENE/agentidentities/agent"
 _BINDINGS = "/apis/rbac.authorization.k8s.io/v1/namespaces/SCENE/rolebindings"
 _MTLS = "/apis/security.istio.io/v1/namespaces/SCENE/peerauthentications"

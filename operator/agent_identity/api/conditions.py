@@ -11,11 +11,17 @@ from agent_identity.api.described import Described
 class ConditionType(Described):
     """What a condition tells about. Members carry what the README says of them."""
 
-    READY = "Ready", "Everything that the spec asks for is in place, for this generation."
+    READY = (
+        "Ready",
+        "All that the operator brings about is in place, for this generation; see OutboundReady.",
+    )
     RECONCILING = "Reconciling", "Work goes on or is waited for; True only while Ready is not."
     STALLED = "Stalled", "Nothing will change before somebody changes something."
     SERVICE_ACCOUNT = "ServiceAccountReady", "The agent's ServiceAccount is there and is ours."
-    INBOUND = "InboundReady", "STRICT mTLS and the policy stand. Absent with a class without mesh."
+    INBOUND = (
+        "InboundReady",
+        "STRICT mTLS and the policy stand, or Shadow is asked for. Absent without mesh.",
+    )
     OUTBOUND = (
         "OutboundReady",
         "All that spec.outbound asks for is in force. Holds nothing back. Absent without entries.",
@@ -23,10 +29,13 @@ class ConditionType(Described):
     RBAC = "RBACReady", "The bindings are there. Absent when spec.rbac is."
     VAULT = "VaultReady", "The Vault role is there; on a class, login works and policies stand."
     MESH = "MeshReady", "On a class: the mesh's CRDs are installed. Absent with mesh type None."
-    POLICY = "PolicyReady", "On a grant: its AuthorizationPolicy stands, and lets in who may call."
+    POLICY = (
+        "PolicyReady",
+        "On a grant: its policy stands and lets in who may call, or Shadow is asked for.",
+    )
     SELECTOR = (
         "SelectorReady",
-        "On a grant: no other policy guards the same workload. Holds nothing back.",
+        "On a grant: no other policy lets anybody in to the same workload. Holds nothing back.",
     )
 
 
@@ -37,7 +46,7 @@ class Reason(Described):
     IN_PLACE = "InPlace", "Nothing."
     SHADOW = (
         "Shadow",
-        "Read status.wouldWrite; set inbound.enforcement to Enforce when right.",
+        "Nothing is enforced: read status.wouldWrite; set enforcement to Enforce when right.",
     )
     CALLERS_MISSING = (
         "CallersMissing",
@@ -100,7 +109,7 @@ class Reason(Described):
     # Somebody else is due (Waiting).
     WAYPOINT_MISSING = (
         "WaypointMissing",
-        "Name the waypoint in the class, and give the agent a Service that selects its label.",
+        "Name the waypoint in the class; have 1 to 16 Services that select the agent's label.",
     )
     CLASS_NOT_FOUND = "ClassNotFound", "Create the class, or mend spec.className."
     CLASS_DELETING = "ClassDeleting", "The class is being deleted: choose another one."

@@ -309,7 +309,7 @@ class ClassVault(Frozen):
     default_token_ttl_seconds: Annotated[f.Seconds, Field(alias="defaultTokenTTLSeconds")]
     """Life of an agent's token where the identity does not say."""
     max_token_ttl_seconds: Annotated[f.Seconds, Field(alias="maxTokenTTLSeconds")]
-    """The longest life that an identity may ask for, and until when a token may be renewed."""
+    """The longest life that an identity may ask for, and the longest that a token has."""
     policies: Annotated[
         tuple[VaultPolicy, ...] | None, Field(max_length=32, json_schema_extra=f.map_by("name"))
     ] = None
@@ -327,7 +327,8 @@ class AgentIdentityClassSpec(Frozen):
     )
 
     namespace_selector: NamespaceSelector
-    """Namespaces that may use this class. One whose labels stop matching loses everything."""
+    """Namespaces that may use this class. One whose labels stop matching loses all
+    but mTLS and deny."""
     service_accounts: ClassServiceAccounts | None = None
     """Ceilings for accounts. Left out: no annotations."""
     inbound: ClassInbound | None = None
@@ -388,4 +389,4 @@ class AgentIdentityClassStatus(Frozen):
     observed_generation: Annotated[int | None, Field(ge=0)] = None
     """The generation of the spec that this status is about."""
     conditions: Conditions | None = None
-    """Ready, VaultReady and MeshReady."""
+    """Ready, Reconciling, Stalled, VaultReady and MeshReady."""
