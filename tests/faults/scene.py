@@ -81,8 +81,8 @@ class Stage:
             answer.raise_for_status()
             return dict((await answer.json())["data"])
 
-    async def token_works(self, token: str) -> bool:
-        url = f"{self.bed.openbao.address}/v1/auth/token/lookup-self"
+    async def token_reads(self, token: str, path: str) -> bool:
+        url = f"{self.bed.openbao.address}/v1/{path}"
         async with self._bao.get(url, headers={"X-Vault-Token": token}) as answer:
             return answer.ok
 
@@ -207,7 +207,7 @@ class Scene:
             body = await self.stage.vault(f"sys/policies/acl/{name}") or {}
             found[f"policy {name}"] = body.get("policy")
         if self.token:
-            works = await self.stage.token_works(self.token)
+            works = await self.stage.token_reads(self.token, self._secret)
             found[TOKEN] = "works" if works else "does not work"
         return snapshot_of_vault(found, self.names)
 
@@ -222,11 +222,18 @@ class Scene:
         return [name for name in listed.get("keys") or () if scene_of(name) == self.name]
 
     async def log_in(self) -> None:
-        """The agent gets a token from OpenBao, as it would in its pod."""
+        """The agent gets a token from OpenBao, as in its pod, and reads its secret by it."""
         self.token = await asyncio.to_thread(self._logged_in)
+        if not await self.stage.token_reads(self.token, self._secret):
+            raise RuntimeError("the agent can't read its secret by its token")
+
+    @property
+    def _secret(self) -> str:
+        return f"kv/data/{self.home}/{AGENT}/api-key"
 
     def _logged_in(self) -> str:
         bed = self.stage.bed
+        bed.openbao.write(self._secret, {"data": {"key": "value"}})
         jwt = bed.control_plane.token(self.home, AGENT, audience="vault")
         role = f"{bed.cluster_name}_{self.home}_{AGENT}"
         status, answer = bed.openbao.login(mount="kubernetes", role=role, jwt=jwt)
