@@ -15,6 +15,7 @@ WHOLE = f"{ROOM}::test_the_payload_is_always_whole"
 EXACT = f"{ROOM}::test_it_names_one_account_one_namespace_and_an_audience"
 PUT_BACK = f"{GUARDS}::test_whatever_is_changed_in_a_role_is_put_back"
 UNREACHED = f"{GUARDS}::test_while_one_address_was_never_reached_its_identities_keep_their_roles"
+UNENDED = f"{GUARDS}::test_tokens_that_could_not_be_ended_are_not_forgotten"
 NOT_OURS = f"{GUARDS}::test_an_entity_that_is_not_only_ours_stays"
 
 VAULT = (
@@ -105,7 +106,7 @@ VAULT = (
         5,
         "Nobody can log in as the marker of our prefix.",
         HOMES,
-        '"bound_service_account_namespaces": ["_cluster_"]',
+        '"bound_service_account_namespaces": ["_nobody_"]',
         '"bound_service_account_namespaces": ["*"]',
         (f"{GUARDS}::test_nobody_can_log_in_as_the_marker",),
     ),
@@ -123,14 +124,11 @@ VAULT = (
         6,
         "The role is narrow before tokens end, else the next login is a wide one.",
         ROLES,
-        """        await self.write(home, role, payload)
-        # Issued tokens keep the policies that they were issued with.
-        if set(before) - set(payload["token_policies"]):
+        """            await self.write(home, role, _unended(payload))
             await self.forget(home, self.account_of(role), role)
 """,
-        """        if set(before) - set(payload["token_policies"]):
-            await self.forget(home, self.account_of(role), role)
-        await self.write(home, role, payload)
+        """            await self.forget(home, self.account_of(role), role)
+            await self.write(home, role, _unended(payload))
 """,
         (f"{GUARDS}::test_narrower_policies_end_the_tokens_after_the_role_is_narrow",),
     ),
@@ -148,23 +146,73 @@ VAULT = (
         8,
         "A role that goes takes its tokens with it.",
         ROLES,
-        "        await self.forget(home, self.account_of(role), role)\n"
-        "        home.place.lose(role)\n",
-        "        home.place.lose(role)\n",
+        "            await self.forget(home, account, role)\n",
+        "",
         (f"{GUARDS}::test_a_role_that_is_not_asked_for_any_more_takes_its_tokens_with_it",),
     ),
     Mutant(
-        "tokens-ended-before-role-goes",
+        "tokens-ended-before-role-is-shut",
         8,
-        "The role goes before its tokens, else the next login makes new ones.",
+        "The role is shut before its tokens end, else the next login makes new ones.",
         ROLES,
-        """        await home.vault.delete(home.role_path(role))
-        await self.forget(home, self.account_of(role), role)
+        """            await self.write(home, role, shut_role(_UNENDED))
+            await self.forget(home, account, role)
 """,
-        """        await self.forget(home, self.account_of(role), role)
-        await home.vault.delete(home.role_path(role))
+        """            await self.forget(home, account, role)
+            await self.write(home, role, shut_role(_UNENDED))
 """,
         (f"{GUARDS}::test_a_role_that_is_not_asked_for_any_more_takes_its_tokens_with_it",),
+    ),
+    Mutant(
+        "role-gone-before-its-tokens",
+        8,
+        "A role is there until its tokens have ended, else nobody would try again.",
+        ROLES,
+        """            await self.write(home, role, shut_role(_UNENDED))
+            await self.forget(home, account, role)
+        await home.vault.delete(home.role_path(role))
+""",
+        """            await self.write(home, role, shut_role(_UNENDED))
+        await home.vault.delete(home.role_path(role))
+        await self.forget(home, account, role)
+""",
+        (f"{UNENDED}[none-tried again]", f"{UNENDED}[none-by a new process]"),
+    ),
+    Mutant(
+        "role-on-its-way-out-left-open",
+        8,
+        "Nobody logs in by a role that is on its way out.",
+        ROLES,
+        "            await self.write(home, role, shut_role(_UNENDED))\n",
+        "",
+        (f"{GUARDS}::test_nobody_can_log_in_by_a_role_that_is_on_its_way_out",),
+    ),
+    Mutant(
+        "narrow-role-tells-of-no-tokens",
+        6,
+        "Until the tokens of wider policies have ended, the role says that they have not.",
+        ROLES,
+        "            await self.write(home, role, _unended(payload))\n",
+        "            await self.write(home, role, payload)\n",
+        (f"{UNENDED}[fewer policies-tried again]", f"{UNENDED}[fewer policies-by a new process]"),
+    ),
+    Mutant(
+        "old-tokens-told-by-the-role-unseen",
+        6,
+        "What a role says of older tokens is read as more than it gives.",
+        ROLES,
+        'unended = _UNENDED in (payload.get("bound_service_account_names") or ())',
+        "unended = False",
+        (f"{UNENDED}[fewer policies-by a new process]",),
+    ),
+    Mutant(
+        "old-tokens-keep-the-agent-out",
+        11,
+        "While old tokens are ended the agent can log in with what it still has.",
+        ROLES,
+        'names = [*payload["bound_service_account_names"], _UNENDED]',
+        "names = [_UNENDED]",
+        (f"{GUARDS}::test_while_old_tokens_end_the_agent_can_log_in_with_what_it_has_now",),
     ),
     Mutant(
         "entity-of-several-deleted",
@@ -249,8 +297,8 @@ VAULT = (
         8,
         "A role that was made while the list was on its way is not forgotten.",
         HOMES,
-        "place.roles = (ours - gone) | since | place.left",
-        "place.roles = (ours - gone) | place.left",
+        "place.roles = (ours - gone) | since",
+        "place.roles = (ours - gone)",
         (f"{GUARDS}::test_a_role_made_while_the_list_was_on_its_way_is_not_forgotten",),
     ),
     Mutant(
@@ -294,18 +342,9 @@ VAULT = (
         8,
         "A role that went while the list was on its way is not taken for one that is there.",
         HOMES,
-        "place.roles = (ours - gone) | since | place.left",
-        "place.roles = ours | since | place.left",
-        (f"{GUARDS}::test_a_role_that_went_while_the_list_was_on_its_way_is_not_taken_again",),
-    ),
-    Mutant(
-        "tokens-of-a-swept-role-forgotten",
-        8,
-        "Tokens that could not be ended with their role are ended later.",
-        HOMES,
-        "place.roles = (ours - gone) | since | place.left",
         "place.roles = (ours - gone) | since",
-        (f"{GUARDS}::test_tokens_that_could_not_be_ended_by_the_sweep_end_later",),
+        "place.roles = ours | since",
+        (f"{GUARDS}::test_a_role_that_went_while_the_list_was_on_its_way_is_not_taken_again",),
     ),
     Mutant(
         "addresses-are-places",

@@ -82,8 +82,72 @@ async def test_a_role_that_is_not_asked_for_any_more_takes_its_tokens_with_it() 
     op.identity(rbac=FULL["rbac"])
     await op.turn()
     assert op.vault.entities == {}
-    role, entity = op.at(f"DELETE {op.role_of('agent')}", "DELETE identity/entity")
-    assert role < entity
+    shut, entity, role = op.at(
+        f"WRITE {op.role_of('agent')}",
+        "DELETE identity/entity",
+        f"DELETE {op.role_of('agent')}",
+    )
+    assert shut < entity < role
+
+
+NARROWED = {"fewer policies": {**FULL, "vault": {"policies": ["team"]}}, "none": {}}
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["tried again", "by a new process"])
+@pytest.mark.parametrize("spec", NARROWED.values(), ids=NARROWED)
+@told
+async def test_tokens_that_could_not_be_ended_are_not_forgotten(
+    spec: dict[str, Any], *, anew: bool
+) -> None:
+    """Nor is the identity Ready meanwhile, whatever its class has looked at in between."""
+    op = Operator()
+    await op.ready()
+    op.log_in()
+    op.identity(**spec)
+    op.vault.broken["DELETE identity"] = DOWN
+    for _ in range(2):
+        assert isinstance(await op.turn(), Failed)
+        assert op.condition("VaultReady")["reason"] == "Unreachable"
+        assert op.condition()["status"] == "False"
+        if anew:
+            op.start_anew()
+        await op.serve()
+    op.vault.broken.clear()
+    assert await op.turn() is None
+    assert op.vault.entities == {}
+    role = op.vault.stored.get(op.role_of("agent"))
+    assert (role or {}).get("token_policies", []) == (["team-x"] if spec else [])
+    op.quiet()
+    assert await op.turn() is None
+    assert not op.touched("WRITE", "DELETE")
+
+
+@told
+async def test_while_old_tokens_end_the_agent_can_log_in_with_what_it_has_now() -> None:
+    op = Operator()
+    await op.ready()
+    op.log_in()
+    op.identity(**NARROWED["fewer policies"])
+    op.vault.broken["DELETE identity"] = DOWN
+    await op.turn()
+    role = op.vault.stored[op.role_of("agent")]
+    assert role["token_policies"] == ["team-x"]
+    assert "agent" in role["bound_service_account_names"]
+    assert role["bound_service_account_namespaces"] == ["agents"]
+
+
+@told
+async def test_nobody_can_log_in_by_a_role_that_is_on_its_way_out() -> None:
+    op = Operator()
+    await op.ready()
+    op.log_in()
+    op.identity(rbac=FULL["rbac"])
+    op.vault.broken["DELETE identity"] = DOWN
+    await op.turn()
+    role = op.vault.stored[op.role_of("agent")]
+    assert "agents" not in role["bound_service_account_namespaces"]
+    assert "agent" not in role["bound_service_account_names"]
+    assert role["token_policies"] == []
 
 
 def _another_alias(entity: Json) -> None:
@@ -141,7 +205,7 @@ async def test_nobody_can_log_in_as_the_marker() -> None:
     op = Operator()
     await op.serve()
     marker = op.vault.stored[MARKER]
-    assert marker["bound_service_account_namespaces"] == ["_cluster_"]
+    assert marker["bound_service_account_namespaces"] == ["_nobody_"]
     assert marker["audience"] == "agentidentity.dev/nobody"
     assert marker["token_policies"] == []
     assert marker["token_no_default_policy"] is True
@@ -347,10 +411,11 @@ async def test_tokens_that_could_not_be_ended_by_the_sweep_end_later() -> None:
     op.namespace()
     op.vault.broken["DELETE identity"] = DOWN
     await op.serve()
-    assert op.role_of("agent") not in op.vault.stored
     op.vault.broken.clear()
+    op.start_anew()
     await op.serve()
     assert op.vault.entities == {}
+    assert op.role_of("agent") not in op.vault.stored
 
 
 # --- a class that is not as it was seen

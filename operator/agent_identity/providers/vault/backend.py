@@ -11,7 +11,7 @@ from agent_identity.providers.contract import Debt, Sight
 from agent_identity.providers.vault.desired import role_payload
 from agent_identity.providers.vault.homes import SOON, Connect, Home, Homes
 from agent_identity.providers.vault.of_class import VaultClasses
-from agent_identity.providers.vault.roles import Accounts, Roles, written
+from agent_identity.providers.vault.roles import Accounts, Roles, given_by, written
 
 __all__ = ["Accounts", "VaultBackend"]
 
@@ -73,7 +73,7 @@ class VaultBackend(VaultClasses):
         if payload is None:
             home.place.lose(ref.name)
             return None
-        home.place.policies_of[ref.name] = tuple(payload.get("token_policies") or ())
+        home.place.policies_of[ref.name] = given_by(payload)
         digest = digest_of(ref.kind, written(payload))
         return None if unreached and digest == _due(facts) else _role(ref, digest)
 

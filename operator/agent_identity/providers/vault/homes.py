@@ -123,8 +123,8 @@ class Homes:
         ours = {r for r in listed if split_vault_role(self._cluster, r)}
         # What was written or taken away while the list was on its way may be otherwise in it.
         since, gone = place.roles - before, before - place.roles
-        # Of what could not be swept, the tokens may be left where the role is not.
-        place.roles = (ours - gone) | since | place.left
+        place.roles = (ours - gone) | since
+        place.left &= place.roles
 
     def leave(self, agent_class: AgentClass) -> None:
         """The class has nothing there any more."""
@@ -150,7 +150,7 @@ class Homes:
         marker = await self._marker(home, path)
         uid = self._cluster_uid()
         if marker is None:
-            await home.vault.write(path, _marker_payload(uid))
+            await home.vault.write(path, shut_role(uid))
         elif marker.get("bound_service_account_names") != [uid]:
             detail = f"{path} of Vault {home.vault.spec.address} belongs to another cluster"
             raise Waiting(Reason.CLUSTER_NAME_TAKEN, detail)
@@ -166,13 +166,13 @@ class Homes:
             raise Failed(failure.reason, detail) from failure
 
 
-def _marker_payload(cluster_uid: str) -> dict[str, Any]:
-    """A role that nobody can log in with: no namespace can have this name."""
+def shut_role(account: str) -> dict[str, Any]:
+    """A role that nobody can log in with: no namespace can have its name."""
     return {
-        "bound_service_account_names": [cluster_uid],
-        "bound_service_account_namespaces": ["_cluster_"],
+        "bound_service_account_names": [account],
+        "bound_service_account_namespaces": ["_nobody_"],
+        "bound_service_account_namespace_selector": "",
         "audience": "agentidentity.dev/nobody",
-        "alias_name_source": "serviceaccount_uid",
         "token_policies": [],
         "token_no_default_policy": True,
         "token_type": "service",

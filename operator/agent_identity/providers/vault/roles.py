@@ -7,8 +7,11 @@ from typing import Any
 from agent_identity.core.errors import Failed
 from agent_identity.core.names import split_vault_role
 from agent_identity.core.resource import Body, Key
-from agent_identity.providers.vault.homes import Home
+from agent_identity.providers.vault.homes import Home, shut_role
 
+# Stands among the names of accounts that a role is for, where none can be called so, while tokens
+# may be about that give more than the role does: known after whatever fails before they have ended.
+_UNENDED = "_unended_"
 Accounts = Callable[[Key], str]
 """UID of the live ServiceAccount of this (namespace, account); empty where there is none."""
 
@@ -23,18 +26,23 @@ class Roles:
     async def write(self, home: Home, role: str, payload: Body) -> None:
         await home.vault.write(home.role_path(role), payload)
         home.place.roles.add(role)
-        home.place.policies_of[role] = tuple(payload["token_policies"])
+        home.place.policies_of[role] = given_by(payload)
 
     async def rewrite(self, home: Home, role: str, payload: Body) -> None:
         before = home.place.policies_of.get(role, ())
-        await self.write(home, role, payload)
         # Issued tokens keep the policies that they were issued with.
         if set(before) - set(payload["token_policies"]):
+            await self.write(home, role, _unended(payload))
             await self.forget(home, self.account_of(role), role)
+        await self.write(home, role, payload)
 
     async def take(self, home: Home, role: str) -> None:
+        """Nobody logs in any more, then its tokens end, then it goes: while it is there, it is
+        looked at again. Tokens are found by their account."""
+        if account := self.account_of(role):
+            await self.write(home, role, shut_role(_UNENDED))
+            await self.forget(home, account, role)
         await home.vault.delete(home.role_path(role))
-        await self.forget(home, self.account_of(role), role)
         home.place.lose(role)
 
     def account_of(self, role: str) -> str:
@@ -62,6 +70,18 @@ class Roles:
         except Failed as failure:
             told = failure.message.replace(role, f"{self._cluster}_*")
             raise Failed(failure.reason, told, retry_after=failure.retry_after) from failure
+
+
+def _unended(payload: Body) -> Body:
+    names = [*payload["bound_service_account_names"], _UNENDED]
+    return {**payload, "bound_service_account_names": names}
+
+
+def given_by(payload: Mapping[str, Any]) -> tuple[str, ...]:
+    """The policies that issued tokens may have, as far as the role tells: something more than its
+    own while it says so."""
+    unended = _UNENDED in (payload.get("bound_service_account_names") or ())
+    return (*(payload.get("token_policies") or ()), *([_UNENDED] if unended else []))
 
 
 def written(payload: Mapping[str, Any]) -> dict[str, Any]:
