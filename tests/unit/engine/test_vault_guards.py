@@ -150,6 +150,55 @@ async def test_nobody_can_log_in_by_a_role_that_is_on_its_way_out() -> None:
     assert role["token_policies"] == []
 
 
+async def _withdrawn_while_nobody_knows_of_the_role(**how: Any) -> Operator:
+    """Started anew while Vault does not answer; meanwhile the identity asks for no secrets."""
+    op = Operator(**how)
+    await op.ready()
+    op.log_in()
+    op.identity(rbac=FULL["rbac"])
+    op.vault.broken["GET sys/auth"] = DOWN
+    op.start_anew()
+    await op.serve()
+    return op
+
+
+@told
+async def test_a_role_that_may_be_at_a_vault_not_listed_yet_is_not_called_gone() -> None:
+    op = await _withdrawn_while_nobody_knows_of_the_role()
+    for _ in range(2):
+        await op.turn()
+        assert op.condition("VaultReady")["reason"] == "Unreachable"
+        assert op.condition()["status"] == "False"
+    op.vault.broken.clear()
+    await op.serve()
+    assert await op.turn() is None
+    assert (op.role_of("agent") in op.vault.stored, op.vault.entities) == (False, {})
+    assert op.condition("VaultReady") == {}
+    assert op.condition()["status"] == "True"
+
+
+@told
+async def test_what_may_be_at_a_vault_not_listed_yet_is_owed() -> None:
+    op = await _withdrawn_while_nobody_knows_of_the_role(deadline=0)
+    await op.turn()
+    op.delete(at=0)
+    await op.turn()
+    assert op.there() == {"VaultRole"}
+    op.vault.broken.clear()
+    await op.serve()
+    assert (op.there(), op.vault.entities) == (set(), {})
+
+
+@told
+async def test_who_never_had_a_role_waits_for_no_vault() -> None:
+    op = Operator()
+    op.vault.broken["GET sys/auth"] = DOWN
+    await op.serve()
+    op.identity(rbac=FULL["rbac"])
+    assert await op.turn() is None
+    assert op.condition()["status"] == "True"
+
+
 def _another_alias(entity: Json) -> None:
     entity["aliases"].append({"mount_accessor": "userpass", "name": "admin"})
 

@@ -8,7 +8,7 @@ from agent_identity.core.facts import Facts
 from agent_identity.core.names import vault_home, vault_role
 from agent_identity.core.resource import Key, Kind, Observed, Ref, Resource, digest_of
 from agent_identity.providers.contract import Debt, Sight
-from agent_identity.providers.vault.desired import role_payload
+from agent_identity.providers.vault.desired import CONDITION, role_payload
 from agent_identity.providers.vault.homes import SOON, Connect, Home, Homes
 from agent_identity.providers.vault.of_class import VaultClasses
 from agent_identity.providers.vault.roles import Accounts, Roles, given_by, written
@@ -53,7 +53,7 @@ class VaultBackend(VaultClasses):
         none."""
         agent_class = facts.agent_class
         if agent_class is None or agent_class.vault is None or facts.identity.vault is None:
-            return "", None
+            return "", next(iter(self._unlisted(facts).values()), None)
         home = vault_home(agent_class.vault)
         trouble = self._troubles.get(agent_class.name)
         if home in self._homes:
@@ -62,6 +62,18 @@ class VaultBackend(VaultClasses):
             return home, None
         detail = f"the Vault of class {agent_class.name} has not been looked at yet"
         return home, trouble or Failed(Reason.BUSY, detail, retry_after=SOON)
+
+    def _unlisted(self, facts: Facts) -> dict[str, Problem]:
+        """Home → why it has not been listed since the start, where an identity that asks for no
+        secrets any more may still have its role: as long as its status tells of one."""
+        told = any(row[0] == CONDITION for row in facts.identity.conditions)
+        if facts.identity.vault is not None or not told:
+            return {}
+        return {
+            home: trouble
+            for name, trouble in self._troubles.items()
+            if (home := self._homes.of_class(name)) and home not in self._homes
+        }
 
     async def _seen(self, home: Home, ref: Ref, facts: Facts, *, here: str) -> Observed | None:
         """here: where it is to be; empty where nowhere. What is to go need not be read. While that
@@ -118,7 +130,7 @@ class VaultBackend(VaultClasses):
         role = vault_role(self._cluster, owner.namespace, owner.name)
         agent_class, asked = facts.agent_class, facts.identity.vault
         own = vault_home(agent_class.vault) if agent_class and agent_class.vault else ""
-        homes = set(self._homes.with_role(role, first=own))
+        homes = {*self._homes.with_role(role, first=own), *self._unlisted(facts)}
         if asked and agent_class and agent_class.held and own:
             homes.add(own)
         return sorted(homes)
