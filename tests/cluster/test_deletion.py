@@ -7,6 +7,7 @@ import pytest
 from kubernetes.dynamic import DynamicClient
 
 from testbed.bed import Bed
+from testbed.openbao import OPERATOR_POLICY
 from testbed.operator_process import OperatorProcess
 from testbed.ports import LOOPBACK, free_port
 from testbed.tenant import Tenant, class_manifest, full_spec
@@ -15,7 +16,6 @@ from testbed.waiting import wait_until
 FORBIDDEN = 403
 OK = 200
 END_SECONDS = 60
-OPERATOR_POLICY = "sys/policies/acl/agent-identity-operator"
 
 
 @pytest.fixture

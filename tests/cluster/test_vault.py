@@ -1,8 +1,13 @@
 """Secrets: real logins with real tokens, what they may read, and that they end."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import pytest
 
 from testbed.bed import Bed
+from testbed.openbao import OPERATOR_POLICY
 from testbed.tenant import Tenant, class_manifest, full_spec
 from testbed.waiting import wait_until
 
@@ -44,6 +49,41 @@ def test_a_token_is_neither_looked_up_nor_renewed_by_itself(agent: Tenant, bed: 
         status, _ = bed.openbao.request(method, f"auth/token/{path}", token=token)
         assert status == FORBIDDEN
     assert status_of(bed, secret(agent, "agent"), token) == OK
+
+
+@contextmanager
+def entities_forbidden(bed: Bed) -> Iterator[None]:
+    """The operator may do everything but end agents' tokens."""
+    before = (bed.openbao.read(OPERATOR_POLICY) or {})["policy"]
+    bed.openbao.write(OPERATOR_POLICY, {"policy": before.replace('"identity/', '"not-identity/')})
+    try:
+        yield
+    finally:
+        bed.openbao.write(OPERATOR_POLICY, {"policy": before})
+
+
+NARROWED: list[dict[str, Any] | None] = [{"policies": ["team"]}, None]
+
+
+@pytest.mark.parametrize("vault", NARROWED, ids=["fewer policies", "none"])
+def test_while_a_token_gives_what_was_withdrawn_the_agent_is_not_ready(
+    agent: Tenant, bed: Bed, vault: dict[str, Any] | None
+) -> None:
+    _, token = agent.vault_login("agent")
+    with entities_forbidden(bed):
+        agent.patch("AgentIdentity", "agent", {"spec": {"vault": vault}})
+        agent.wait_reason("agent", "Forbidden", "VaultReady")
+        assert status_of(bed, secret(agent, "agent"), token) == OK
+        # Whatever a look at everything in between makes of it.
+        agent.patch("AgentIdentityClass", agent.class_name, {"metadata": {"labels": {"a": "b"}}})
+        agent.identity("later", **full_spec())
+        agent.wait_ready("later")
+        assert agent.condition("agent", "VaultReady")["reason"] == "Forbidden"
+    agent.wait_ready("agent", timeout=60)
+    assert status_of(bed, secret(agent, "agent"), token) == FORBIDDEN
+    role = agent.vault_role("agent")
+    assert (role is None) == (vault is None)
+    assert role is None or role["bound_service_account_names"] == ["agent"]
 
 
 def test_another_account_and_another_audience_are_refused(agent: Tenant) -> None:

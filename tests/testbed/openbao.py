@@ -17,6 +17,7 @@ REVIEWER = "vault"
 REVIEWER_SECONDS = 24 * 3600
 OPERATOR_ACCOUNT = ("agent-identity-system", "agent-identity-operator")
 OPERATOR_NAME = "agent-identity-operator"
+OPERATOR_POLICY = f"sys/policies/acl/{OPERATOR_NAME}"
 OPERATOR_TOKEN_SECONDS = 1200
 CLUSTER_PLACEHOLDER = "CLUSTER"
 AuditEntries = list[Json]
@@ -123,7 +124,7 @@ class OpenBao(VaultApi, Lifecycle):
         if f"{mount}/" not in (self.read("sys/auth") or {}):
             self.enable_kubernetes_auth(control_plane, mount)
         policy = policy_file.read_text().replace(CLUSTER_PLACEHOLDER, cluster_name)
-        self.write(f"sys/policies/acl/{OPERATOR_NAME}", {"policy": policy})
+        self.write(OPERATOR_POLICY, {"policy": policy})
         namespace, name = service_account
         role = {
             "bound_service_account_namespaces": [namespace],
