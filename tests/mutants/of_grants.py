@@ -6,6 +6,7 @@ SEEN = "operator/agent_identity/reconcile/grants_seen.py"
 CALLERS = "operator/agent_identity/reconcile/callers.py"
 CORE = "operator/agent_identity/core/grants.py"
 ROOM = "operator/agent_identity/providers/istio/grants.py"
+OUTBOUND = "operator/agent_identity/providers/outbound/desired.py"
 PIPELINE = "operator/agent_identity/reconcile/grants.py"
 CRD = "charts/agent-identity/files/crds/agentaccessgrants.agentidentity.dev.yaml"
 USE = "charts/agent-identity/templates/admission-use.yaml"
@@ -448,11 +449,41 @@ GRANTS = (
     Mutant(
         "restart-puts-out-of-force",
         11,
-        "Until a grant is looked at after a restart, its policy speaks for it.",
+        "Until a grant is looked at after a restart, what was in force is while its policy stands.",
         SEEN,
         "return main is not None and main.is_owned_by(grant.meta.uid)",
         "return False",
         (f"{ENGINE}::test_after_a_restart_a_grant_writes_nothing[identity]",),
+    ),
+    Mutant(
+        "policy-speaks-for-everybody",
+        12,
+        "Of a grant not looked at yet no more is called in force than was before.",
+        OUTBOUND,
+        "ask.state is not AskState.IN_FORCE or _said_in_force(ask, identity)",
+        "True",
+        (
+            f"{ENGINE}::test_after_a_restart_what_a_stalled_grant_keeps_shut_is_not_called_in_force",
+            f"{ENGINE}::test_who_asks_while_the_policy_cannot_be_written_is_not_called_let_in",
+        ),
+    ),
+    Mutant(
+        "unnamed-put-out-of-force",
+        11,
+        "After a restart what was in force is, though the status does not name all of many.",
+        OUTBOUND,
+        "return same and message.startswith(",
+        "return False and message.startswith(",
+        (f"{ENGINE}::test_after_a_restart_nothing_is_written_of_more_than_a_status_names",),
+    ),
+    Mutant(
+        "first-look-wakes-nobody",
+        12,
+        "After the first look at a grant all that ask for something of it are looked at.",
+        SEEN,
+        "            self._touch_askers(key)\n            return\n",
+        "            return\n",
+        (f"{ENGINE}::test_who_was_shut_out_while_nobody_watched_is_looked_at",),
     ),
     Mutant(
         "rights-before-callees",

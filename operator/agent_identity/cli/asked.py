@@ -4,7 +4,6 @@ That something is not granted is all that is told of a grant that does not name 
 answer must not be a way to read another namespace.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,10 +18,9 @@ from agent_identity.core.observed import observe_object
 from agent_identity.core.resource import Kind
 from agent_identity.core.spiffe import SpiffeID
 from agent_identity.providers.istio.rules import istio_rule
+from agent_identity.providers.outbound.desired import state_told
 
 _NOT_SAID = "the operator has not said it"
-# The operator's message has the first of many.
-_MORE = re.compile(r" and \d+ more$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +98,5 @@ def _principals(said: Json) -> Iterator[str]:
 
 def _as_told(ask: Ask, seen: Seen) -> str:
     message = str(seen.condition(ConditionType.OUTBOUND).get("message", ""))
-    for part in message.split("; "):
-        for state in AskState:
-            names = _MORE.sub("", part.removeprefix(f"{state.value}: ")).split(", ")
-            if part.startswith(f"{state.value}: ") and str(ask) in names:
-                return f"{state.value}, as the operator says"
-    return _NOT_SAID
+    state = state_told(ask, message)
+    return f"{state.value}, as the operator says" if state else _NOT_SAID

@@ -46,11 +46,13 @@ class AskState(Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Ask:
-    """One rule of one grant that an agent asks for."""
+    """One rule of one grant that an agent asks for. sure: whether this process has looked at the
+    grant; before that, one whose policy is there may be in force for this agent or not."""
 
     grant: Key
     rule: str
     state: AskState = field(compare=False)
+    sure: bool = field(default=True, compare=False)
 
     def __str__(self) -> str:
         return f"{self.grant} rule {self.rule}"

@@ -72,12 +72,15 @@ class Grants:
 
     def wrote(self, key: Key, pairs: Pairs) -> None:
         """What a grant's policies, as they stand now, let in. Agents whose entries came into force
-        or went out of it say so in their status."""
+        or went out of it say so in their status; after the first look all that ask for something,
+        of whom it was not known."""
         before = self._written.get(key)
         self._written[key] = pairs
         self._in_force[key] = frozenset((c.namespace, c.name, rule) for c, rule in pairs)
-        changed = {c for c, _ in (pairs if before is None else pairs ^ before)}
-        for caller in sorted(changed):
+        if before is None:
+            self._touch_askers(key)
+            return
+        for caller in sorted({c for c, _ in pairs ^ before}):
             if caller.kind == "AgentIdentity":
                 self._enqueue(Key(caller.namespace, caller.name))
 
@@ -137,7 +140,7 @@ class Grants:
     def asked_by(self, identity: Identity) -> tuple[Ask, ...]:
         """What an identity's spec.outbound asks for, and what has become of it, sorted."""
         return tuple(
-            Ask(grant, rule, self._state(identity.key, grant, rule))
+            Ask(grant, rule, self._state(identity.key, grant, rule), sure=grant in self._in_force)
             for grant, rules in sorted(outbound_of(identity).items())
             for rule in sorted(rules)
         )
@@ -158,7 +161,7 @@ class Grants:
     def _is_in_force(self, agent: Key, key: Key, rule: str) -> bool:
         if key in self._in_force:
             return (agent.namespace, agent.name, rule) in self._in_force[key]
-        # Before this process has looked at the grant once, its policy speaks for it.
+        # Before this process has looked at the grant once, there is its policy to go by.
         grant, main = self.all[key], self._objects.all.get(main_ref(key))
         return main is not None and main.is_owned_by(grant.meta.uid)
 

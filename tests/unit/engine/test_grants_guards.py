@@ -384,6 +384,69 @@ async def test_after_a_restart_a_grant_writes_nothing(first: str) -> None:
 
 
 @told
+async def test_after_a_restart_what_a_stalled_grant_keeps_shut_is_not_called_in_force() -> None:
+    op = await granted("agent")
+    op.pod(app="orders")
+    await op.turn_grant()
+    await op.turn()
+    op.start_anew()
+    op.pod(app="orders")
+    op.quiet()
+    for turn in (op.turn, op.turn_grant, op.turn):
+        await turn()
+    assert outbound(op)[0] == "GrantNotReady"
+    assert op.api.changes() == []
+
+
+@told
+async def test_who_was_shut_out_while_nobody_watched_is_looked_at() -> None:
+    op = await granted("agent")
+    op.start_anew()
+    op.pod("other", app="orders")
+    await op.turn()
+    await op.drain()
+    await op.turn_grant()
+    assert let_in(op) == set()
+    assert Key("agents", "agent") in await op.drain()
+    await op.turn()
+    assert outbound(op)[0] == "GrantNotReady"
+
+
+@told
+async def test_who_asks_while_the_policy_cannot_be_written_is_not_called_let_in() -> None:
+    op = await granted("agent")
+    op.identity("new", **asks("read"))
+    op.grant(rule("agent", "new"))
+    op.start_anew()
+    op.api.broken[f"PUT {POLICY}"] = DOWN
+    for _ in range(2):
+        await op.turn("new")
+        await op.turn()
+        assert await op.turn_grant() is DOWN
+    assert outbound(op, "new")[0] == "GrantNotReady"
+    assert outbound(op)[0] == "InPlace"
+    op.api.broken.clear()
+    await op.turn_grant()
+    await op.turn("new")
+    assert outbound(op, "new")[0] == "InPlace"
+
+
+@told
+async def test_after_a_restart_nothing_is_written_of_more_than_a_status_names() -> None:
+    op = await made("agent")
+    many = [f"rule-{number}" for number in range(20)]
+    op.grant(*(rule("agent", name=name) for name in many))
+    await op.turn_grant()
+    op.identity("agent", **asks(*many, "refused"))
+    await op.turn_grant()
+    await op.turn()
+    op.start_anew()
+    op.quiet()
+    await op.turn()
+    assert op.api.changes() == []
+
+
+@told
 async def test_what_others_change_is_put_back_and_told() -> None:
     op = await granted("agent")
     write(op, spec={"rules": EVERYBODY})
