@@ -55,14 +55,13 @@ def build_engine(
             queue.add(agent_class.meta.key, 1.0)
 
     ledger = Ledger(kube, settings.namespace, recorded=wake_creditors)
-    pipeline = Pipeline(tools)
     return Engine(
         world=world,
         queue=queue,
         informers=informers,
         own_lists=OwnLists(kube, world),
-        pipeline=pipeline,
-        revoker=Revoker(tools, pipeline, ledger, deadline=settings.deletion_deadline_seconds),
+        pipeline=Pipeline(tools),
+        revoker=Revoker(tools, ledger, deadline=settings.deletion_deadline_seconds),
         grants=GrantPipeline(tools, rooms.grant_room),
         classes=ClassPipeline(tools, rooms.class_rooms, ledger, enqueue=queue.add),
         ledger=ledger,

@@ -16,6 +16,7 @@ GUARD = "tests/unit/reconcile/test_grant_guards.py::"
 GUARD += "test_istio_lets_in_whom_the_grant_names_and_who_asks"
 POLICIES = "tests/unit/providers/test_grant_policies.py"
 ENGINE = "tests/unit/engine/test_grants_guards.py"
+FORGETTING = "tests/unit/engine/test_forgetting_guards.py"
 FOREIGN = "test_a_policy_of_others_stalls_a_grant_and_nothing_is_done_to_it"
 FIRST_GONE = "test_though_its_first_policy_is_gone_a_grant_that_goes_opens_nothing"
 FURTHER = "test_a_further_policy_that_is_not_needed_any_more_goes"
@@ -475,6 +476,24 @@ GRANTS = (
         "return same and message.startswith(",
         "return False and message.startswith(",
         (f"{ENGINE}::test_after_a_restart_nothing_is_written_of_more_than_a_status_names",),
+    ),
+    Mutant(
+        "in-force-by-the-one-before",
+        12,
+        "Of a grant made anew nothing is in force by what the one before let in.",
+        SEEN,
+        'if before and before.meta.uid != metadata["uid"]:',
+        "if False:",
+        (f"{FORGETTING}::test_a_grant_made_anew_unseen_has_nothing_of_the_one_before",),
+    ),
+    Mutant(
+        "in-force-of-what-is-gone",
+        12,
+        "A grant that went during its turn has nothing in force for the next of its name.",
+        PIPELINE,
+        "if outcome.problems or not self._world.grants.knows(facts.grant):",
+        "if outcome.problems:",
+        (f"{FORGETTING}::test_of_a_grant_that_goes_during_its_turn_nothing_is_kept",),
     ),
     Mutant(
         "first-look-wakes-nobody",

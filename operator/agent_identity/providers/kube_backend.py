@@ -21,15 +21,15 @@ from agent_identity.providers.contract import Debt, Sight
 
 Remember = Callable[[Kind, Mapping[str, Any]], None]
 Making = Callable[[Resource], AbstractContextManager[None]]
-Expect = Callable[[str], None]
+Expect = Callable[[Observed], None]
 Forget = Callable[[Ref, str], None]
 _SOON = 0.05
 
 
 class KubeBackend:
     """wrote, saw, forget: put what was written, read, or seen to be gone, into the engine's cache.
-    making: around what makes an object. expect_gone: an object of this UID is about to be taken
-    away by us."""
+    making: around what makes an object. expect_gone: this object is about to be taken away by
+    us."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class KubeBackend:
     async def delete(self, seen: Observed) -> bool:
         path = _path(seen.ref)
         if not seen.finalizers:
-            self._expect_gone(seen.uid)
+            self._expect_gone(seen)
         try:
             answer = await self._kube.delete(path, uid=seen.uid)
         except ApiError as error:
@@ -103,7 +103,7 @@ class KubeBackend:
         if body is None or body["metadata"]["uid"] != seen.uid:
             return True
         body["metadata"].pop("finalizers", None)
-        self._expect_gone(seen.uid)
+        self._expect_gone(seen)
         await self._put_released(seen.ref, body)
         if not body["metadata"].get("deletionTimestamp"):
             return await self.delete(seen)

@@ -21,6 +21,7 @@ class CalleesFirst:
         self._queue = queue
         self._clock = clock
         self._since: dict[Key, float] = {}
+        world.forgetting.append(self._forget)
 
     def lag(self, key: Key) -> bool:
         """Whether somebody that lets it in has still to look. One that failed to does not count:
@@ -40,6 +41,5 @@ class CalleesFirst:
         since = self._since.setdefault(key, self._clock())
         return self._clock() - since < PATIENCE_SECONDS
 
-    def forget(self, key: Key) -> None:
-        """It is gone."""
+    def _forget(self, key: Key, _uid: str) -> None:
         self._since.pop(key, None)

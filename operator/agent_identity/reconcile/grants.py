@@ -33,6 +33,7 @@ class GrantPipeline:
         self._room = room
         self._newcomers = Newcomers(tools.fresh)
         self._settled: dict[str, tuple[int, Standing, Pairs]] = {}
+        tools.world.forgetting.append(self._forget)
 
     async def reconcile(self, facts: GrantFacts) -> Problem | None:
         """Bring its policies to what is decided, and say so. Returns what decides over a retry."""
@@ -147,7 +148,7 @@ class GrantPipeline:
     # --- telling
 
     def _note_written(self, facts: GrantFacts, verdict: Verdict, outcome: Outcome) -> None:
-        if outcome.problems:
+        if outcome.problems or not self._world.grants.knows(facts.grant):
             return
         spec = facts.grant.spec
         enforced = spec is not None and spec.enforcement == "Enforce" and facts.mesh_installed
@@ -168,7 +169,7 @@ class GrantPipeline:
             )
             for action in repaired:
                 REPAIRED.labels(action.ref.kind.value).inc()
-        if not outcome.problems:
+        if not outcome.problems and self._world.grants.knows(grant):
             self._settled[grant.meta.uid] = mark
 
     def _was_in_place(self, facts: GrantFacts, verdict: Verdict) -> bool:
@@ -206,8 +207,10 @@ class GrantPipeline:
             rest = []
         if not rest:
             self._world.grants.lose(grant.key, grant.meta.uid)
-            self._settled.pop(grant.meta.uid, None)
         return None
+
+    def _forget(self, _key: Key, uid: str) -> None:
+        self._settled.pop(uid, None)
 
     def _left_shut(self, facts: GrantFacts) -> list[Resource]:
         """What stays: made anew where somebody took the main policy away meanwhile."""

@@ -17,12 +17,13 @@ _Place = tuple[str, str, str]
 
 
 class Grants:
-    """enqueue: makes a key due."""
+    """enqueue: makes a key due. forget: see `World.forgetting`."""
 
     def __init__(
         self,
         cluster: Cluster,
         enqueue: Callable[[Key], None],
+        forget: Callable[[Key, str], None],
         *,
         callers: Callers,
         objects: Objects,
@@ -31,6 +32,7 @@ class Grants:
     ) -> None:
         self._cluster = cluster
         self._enqueue = enqueue
+        self._forget = forget
         self._callers = callers
         self._objects = objects
         self._pods = pods
@@ -48,6 +50,9 @@ class Grants:
         before = self.all.get(Key(metadata["namespace"], metadata["name"], Subject.GRANT))
         if before and int(before.meta.resource_version) >= int(metadata["resourceVersion"]):
             return
+        if before and before.meta.uid != metadata["uid"]:
+            self.lose(before.key, before.meta.uid)
+            before = None
         after = parse_grant(body, before)
         self.all[after.key] = after
         if before and means_the_same(before, after, own=own):
@@ -67,8 +72,14 @@ class Grants:
         self._written.pop(key, None)
         self._in_force.pop(key, None)
         self._callers.name(key, ())
+        self._forget(key, uid)
         self._enqueue(key)
         self._touch_askers(key)
+
+    def knows(self, grant: Grant) -> bool:
+        """Whether it is there still, and is not another one by now."""
+        known = self.all.get(grant.key)
+        return known is not None and known.meta.uid == grant.meta.uid
 
     def wrote(self, key: Key, pairs: Pairs) -> None:
         """What a grant's policies, as they stand now, let in. Agents whose entries came into force

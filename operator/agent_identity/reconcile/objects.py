@@ -99,9 +99,11 @@ class Objects:
 
     # --- accounts that went
 
-    def taken(self, uid: str) -> None:
-        """An object is about to be seen gone because we took it away."""
-        self._taken.add(uid)
+    def taken(self, seen: Observed) -> None:
+        """An object is about to be seen gone because we took it away; or has been already."""
+        known = self.all.get(seen.ref)
+        if known is not None and known.uid == seen.uid:
+            self._taken.add(seen.uid)
 
     def _note_gone(self, seen: Observed) -> None:
         """What hangs on an account that others took away, its finalizer by force, is still to be

@@ -22,7 +22,7 @@ from agent_identity.reconcile.newcomers import Newcomers
 from agent_identity.reconcile.own import OwnWriter, own_path, was_ready
 from agent_identity.reconcile.second_look import SecondLook
 from agent_identity.reconcile.world import World
-from agent_identity.telemetry import REPAIRED, log, now
+from agent_identity.telemetry import REPAIRED, now
 
 WAITING_SECONDS = 20.0
 _OTHERS_IN_THE_WAY = (Reason.FOREIGN_OBJECT, Reason.DELETING)
@@ -52,6 +52,7 @@ class Pipeline:
         self._room_of = rooms_by_kind(tools.rooms)
         self._newcomers = Newcomers(tools.fresh)
         self._settled: dict[str, int] = {}
+        tools.world.forgetting.append(self._forget)
 
     async def reconcile(self, facts: Facts) -> Problem | None:
         """Bring everything to what is decided, and say so. Returns what decides over a retry."""
@@ -188,7 +189,7 @@ class Pipeline:
             )
             for action in repaired:
                 REPAIRED.labels(action.ref.kind.value).inc()
-        if not outcome.problems:
+        if not outcome.problems and self._world.is_live(identity.meta.uid):
             self._settled[identity.meta.uid] = mark
 
     async def _report(
@@ -210,11 +211,8 @@ class Pipeline:
                 fields |= room.status_fields(facts) if room.room not in problems else {}
         return identity_status(facts.identity, reports, fields, now(), verdict.problem)
 
-    def forget(self, key: Key, uid: str) -> None:
-        """An identity is gone."""
+    def _forget(self, _key: Key, uid: str) -> None:
         self._settled.pop(uid, None)
-        self._tools.first.forget(key)
-        log.info("gone: %s", key)
 
 
 def _reports(

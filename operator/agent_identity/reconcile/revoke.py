@@ -29,8 +29,8 @@ from agent_identity.providers.contract import Debt
 from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.decide import rooms_by_kind
 from agent_identity.reconcile.execute import Outcome, Owe
-from agent_identity.reconcile.pipeline import Pipeline, Tools
-from agent_identity.telemetry import now
+from agent_identity.reconcile.pipeline import Tools
+from agent_identity.telemetry import log, now
 
 _SOON = 0.2
 
@@ -38,15 +38,13 @@ _SOON = 0.2
 class Revoker:
     """deadline: seconds after which a deletion no longer waits for anybody."""
 
-    def __init__(
-        self, tools: Tools, pipeline: Pipeline, ledger: Ledger, *, deadline: float
-    ) -> None:
+    def __init__(self, tools: Tools, ledger: Ledger, *, deadline: float) -> None:
         self._tools = tools
-        self._pipeline = pipeline
         self._ledger = ledger
         self._deadline = deadline
         self._known_since: dict[str, float] = {}
         self._room_of = rooms_by_kind(tools.rooms)
+        tools.world.forgetting.append(self._forget)
 
     async def revoke(self, facts: Facts) -> Problem | None:
         """One step towards the end; the identity's own finalizer goes with the last one."""
@@ -152,8 +150,10 @@ class Revoker:
             rest = []
         if not rest:
             self._tools.world.lose_identity(key, identity.meta.uid)
-            self._pipeline.forget(key, identity.meta.uid)
-            self._known_since.pop(identity.meta.uid, None)
+            log.info("gone: %s", key)
+
+    def _forget(self, _key: Key, uid: str) -> None:
+        self._known_since.pop(uid, None)
 
     async def sweep(self, key: Key) -> Problem | None:
         """What is left of an identity that is not there: a policy kept for its pods, an account

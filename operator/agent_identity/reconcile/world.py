@@ -49,10 +49,13 @@ from agent_identity.reconcile.pods import Pod, Pods
 from agent_identity.reconcile.services import SeenService, Services
 
 Enqueue = Callable[[Key], None]
+Forget = Callable[[Key, str], None]
 
 
 class World:
-    """pods, owned, namespaces: views of the informers' stores, by key and by reference."""
+    """pods, owned, namespaces: views of the informers' stores, by key and by reference. forgetting:
+    those that keep something of an identity or a grant, and are told its key and UID when it is
+    gone."""
 
     def __init__(self, cluster: Cluster, enqueue: Enqueue) -> None:
         self.cluster = cluster
@@ -69,11 +72,13 @@ class World:
         self._own_write = False
         self._making: dict[Ref, bytes] = {}
         self._index = Index()
+        self.forgetting: list[Forget] = []
         self.bindings = ForeignBindings(self._touch_account)
         self.callers = Callers(cluster.trust_domain, enqueue, self._is_agents)
         self.grants = Grants(
             cluster,
             enqueue,
+            self._forget,
             callers=self.callers,
             objects=self.objects,
             pods=self.pods,
@@ -90,6 +95,9 @@ class World:
         # Most of what a watch tells is the echo of our own writes.
         if before and _version(before) >= int(metadata["resourceVersion"]):
             return
+        if before and before.meta.uid != metadata["uid"]:
+            self.lose_identity(before.key, before.meta.uid)
+            before = None
         after = parse_identity(body)
         self.identities[after.key] = after
         if before and means_the_same(before, after, own=own):
@@ -104,7 +112,12 @@ class World:
             return
         del self.identities[key]
         self._reindex(before, None)
+        self._forget(key, uid)
         self._touch(key)
+
+    def _forget(self, key: Key, uid: str) -> None:
+        for forget in self.forgetting:
+            forget(key, uid)
 
     def see_class(self, body: Mapping[str, Any], *, own: bool = False) -> None:
         """An AgentIdentityClass as the API server told it; own: see `see_identity`."""

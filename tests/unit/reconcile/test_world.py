@@ -219,7 +219,7 @@ def test_an_account_that_we_took_away_is_not(story: Story) -> None:
     story.account("agent")
     (ref,) = story.world.objects.labelled(AGENT)
     account = story.world.owned[ref]
-    story.world.objects.taken(account.uid)
+    story.world.objects.taken(account)
     story.world.object_changed(account, None)
     assert story.world.objects.gone_accounts(AGENT) == []
 
@@ -235,7 +235,7 @@ def test_an_account_that_went_is_dealt_with_again_once_it_can_log_in_nowhere(
     (account,) = story.world.objects.labelled(AGENT).values()
     objects.change(None, account)
     if ours:
-        objects.taken(account.uid)
+        objects.taken(account)
     objects.change(account, None)
     objects.forget_gone_account(AGENT, account)
     now += LATE_LOGIN_SECONDS - 0.1
