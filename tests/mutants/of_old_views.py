@@ -11,6 +11,7 @@ OWN = "operator/agent_identity/reconcile/own.py"
 KUBE = "operator/agent_identity/clients/kube.py"
 ENDING = "tests/unit/engine/test_ending_guards.py"
 SECOND = "tests/unit/engine/test_second_look_guards.py"
+LISTS = "tests/unit/reconcile/test_informer.py"
 ANSWERS = "tests/unit/clients/test_kube_answers.py"
 NEWCOMERS = "operator/agent_identity/reconcile/newcomers.py"
 OPENINGS = "operator/agent_identity/core/openings.py"
@@ -100,8 +101,20 @@ OLD_VIEWS = (
         INFORMER,
         "asyncio.timeout(self._relist * random.uniform(0.75, 1.0))",
         "asyncio.timeout(None)",
+        (f"{LISTS}::test_what_a_watch_has_lost_is_found_by_the_next_list",),
+    ),
+    Mutant(
+        "gone-brought-back",
+        12,
+        "An answer from before an object's deletion does not bring it back.",
+        INFORMER,
+        "if version <= max(gone_at, self._versions.get(key, -1)):",
+        "if version <= self._versions.get(key, -1):",
         (
-            "tests/unit/reconcile/test_informer.py::test_what_a_watch_has_lost_is_found_by_the_next_list",
+            f"{LISTS}::test_an_answer_from_before_a_deletion_brings_nothing_back",
+            f"{LISTS}::test_an_answer_from_before_a_deletion_that_came_first_brings_nothing_either",
+            f"{LISTS}::test_an_answer_from_before_a_list_without_it_brings_nothing_back",
+            "tests/unit/engine/test_rest_guards.py::test_what_goes_before_its_answer_has_come_is_made_anew",
         ),
     ),
     Mutant(

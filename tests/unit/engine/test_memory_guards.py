@@ -70,7 +70,7 @@ class MemoryApi(Calls):
     def __init__(self) -> None:
         super().__init__()
         self.objects: dict[str, Json] = {}
-        self._versions = itertools.count(100)
+        self.versions = itertools.count(100)
 
     @property
     def kube(self) -> Kube:
@@ -78,10 +78,10 @@ class MemoryApi(Calls):
 
     def put(self, path: str, body: Json) -> Json:
         """Store an object as somebody else's write; a copy of what is stored."""
-        metadata = {"uid": f"uid-{next(self._versions)}", "creationTimestamp": DELETED}
+        metadata = {"uid": f"uid-{next(self.versions)}", "creationTimestamp": DELETED}
         stored = copy.deepcopy(body)
         stored["metadata"] = metadata | stored["metadata"]
-        stored["metadata"]["resourceVersion"] = str(next(self._versions))
+        stored["metadata"]["resourceVersion"] = str(next(self.versions))
         self.objects[path] = stored
         return copy.deepcopy(stored)
 

@@ -100,6 +100,34 @@ async def test_what_is_being_deleted_while_it_is_written_is_news(
 
 @pytest.mark.parametrize("kind", NAMES)
 @told
+async def test_what_goes_before_its_answer_has_come_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    op = Operator()
+    await op.ready()
+    op.lose(kind)
+    create = op.api.create
+
+    async def create_and_lose(path: str, body: Json) -> Json:
+        answer: Json = await create(path, body)
+        informer, metadata = op.informers.owned[Kind(kind)], answer["metadata"]
+        informer.remember(answer)
+        informer.forget(Key("agents", metadata["name"]), int(metadata["resourceVersion"]) + 1)
+        del op.api.objects[NAMES[kind].format("agent")]
+        next(op.api.versions)
+        return answer
+
+    with monkeypatch.context() as during:
+        during.setattr(op.api, "create", create_and_lose)
+        await op.turn()
+    assert op.get(kind) is None
+    assert Key("agents", "agent") in await op.drain()
+    await op.turn()
+    assert op.get(kind) is not None
+
+
+@pytest.mark.parametrize("kind", NAMES)
+@told
 async def test_what_was_changed_is_put_back_and_told(kind: str) -> None:
     op = Operator()
     await op.ready()

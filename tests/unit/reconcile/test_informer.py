@@ -1,13 +1,20 @@
-"""A list now and then shows what a watch has lost."""
+"""A list now and then shows what a watch has lost; and what is gone does not come back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from agent_identity.clients.kube import Api
+from agent_identity.core.resource import Key
+from agent_identity.reconcile import informer as module
 from agent_identity.reconcile.informer import Informer
 
 Body = dict[str, Any]
+Changed = Callable[[str | None, str | None], None]
+ONE = Key("", "one")
 
 
 class Forgetful:
@@ -30,6 +37,22 @@ class Forgetful:
         yield
 
 
+def informer_of(
+    server: Forgetful, changed: Changed = lambda _before, _after: None, relist: float = 600
+) -> Informer[str]:
+    return Informer(
+        cast("Any", server),
+        Api("/api/v1", "things"),
+        parse=lambda body: str(body["metadata"]["name"]),
+        changed=changed,
+        relist=relist,
+    )
+
+
+def thing(version: int, name: str = "one") -> Body:
+    return {"metadata": {"name": name, "resourceVersion": str(version)}}
+
+
 def test_what_a_watch_has_lost_is_found_by_the_next_list() -> None:
     server, gone = Forgetful(), asyncio.Event()
 
@@ -38,13 +61,7 @@ def test_what_a_watch_has_lost_is_found_by_the_next_list() -> None:
             gone.set()
 
     async def story() -> None:
-        informer = Informer(
-            cast("Any", server),
-            Api("/api/v1", "things"),
-            parse=lambda body: str(body["metadata"]["name"]),
-            changed=changed,
-            relist=0.02,
-        )
+        informer = informer_of(server, changed, relist=0.02)
         run = asyncio.create_task(informer.run())
         await informer.synced.wait()
         server.names = ["one"]
@@ -53,3 +70,48 @@ def test_what_a_watch_has_lost_is_found_by_the_next_list() -> None:
         run.cancel()
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("deleted", [12, -1])
+def test_an_answer_from_before_a_deletion_brings_nothing_back(deleted: int) -> None:
+    informer = informer_of(Forgetful())
+    informer.remember(thing(11))
+    informer.forget(ONE, deleted)
+    for version in (10, 11, deleted):
+        informer.remember(thing(version))
+        assert not informer.items
+    informer.remember(thing(13))
+    assert informer.items == {ONE: "one"}
+
+
+def test_an_answer_from_before_a_deletion_that_came_first_brings_nothing_either() -> None:
+    informer = informer_of(Forgetful())
+    informer.forget(ONE, 12)
+    informer.remember(thing(11))
+    assert not informer.items
+
+
+def test_an_answer_from_before_a_list_without_it_brings_nothing_back() -> None:
+    server = Forgetful()
+    server.names = ["two"]
+
+    async def story() -> None:
+        informer = informer_of(server)
+        informer.remember(thing(3))
+        run = asyncio.create_task(informer.run())
+        await informer.synced.wait()
+        informer.remember(thing(9))
+        assert [key.name for key in informer.items] == ["two"]
+        run.cancel()
+
+    asyncio.run(story())
+
+
+def test_deletions_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    informer, now = informer_of(Forgetful()), 0.0
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+    for version in range(1, 1000):
+        now += 1
+        informer.remember(thing(version, f"thing-{version}"))
+        informer.forget(Key("", f"thing-{version}"), version)
+    assert str(vars(informer)).count("thing-") < 100
