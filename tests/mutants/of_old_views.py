@@ -256,6 +256,15 @@ OLD_VIEWS = (
         (f"{ENDING}::test_a_callee_that_failed_to_close_is_waited_for_as_long",),
     ),
     Mutant(
+        "waited-once-for-all",
+        7,
+        "Who was stalled before, and waited for its callees, waits for them again the next time.",
+        PIPELINE,
+        "            self._tools.first.stays(facts.identity.key)\n",
+        "            pass\n",
+        (f"{ENDING}::test_who_may_be_a_caller_again_waits_anew_the_next_time",),
+    ),
+    Mutant(
         "sweep-of-the-unseen",
         3,
         "A class sweeps no role of an identity that it has not seen yet.",

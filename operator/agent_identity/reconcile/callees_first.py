@@ -41,5 +41,9 @@ class CalleesFirst:
         since = self._since.setdefault(key, self._clock())
         return self._clock() - since < PATIENCE_SECONDS
 
+    def stays(self, key: Key) -> None:
+        """It may be a caller, again or still: the next time it waits anew."""
+        self._since.pop(key, None)
+
     def _forget(self, key: Key, _uid: str) -> None:
         self._since.pop(key, None)

@@ -103,6 +103,8 @@ class Pipeline:
     ) -> None:
         """Raises Busy while it is not time yet, or where an old view was decided on."""
         granted = decision.verdict.standing is Standing.GRANTED
+        if granted:
+            self._tools.first.stays(facts.identity.key)
         if takes and not granted and self._tools.first.hold(facts.identity.key):
             raise Failed(Reason.BUSY, "those it calls shut it out first", retry_after=0.05)
         if not await self._sees_rightly(facts, decision, takes):

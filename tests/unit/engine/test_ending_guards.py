@@ -190,6 +190,23 @@ async def test_a_callee_that_failed_to_close_is_waited_for_as_long() -> None:
     assert gone(op)
 
 
+@told
+async def test_who_may_be_a_caller_again_waits_anew_the_next_time() -> None:
+    op = Operator()
+    await op.ready()
+    caller = {"kind": "AgentIdentity", "name": "agent"}
+    op.identity("callee", inbound={**OPEN, "rules": [{**OPEN["rules"][0], "from": [caller]}]})
+    op.queue.add(Key("agents", "callee"))
+    before = op.there()
+    for _ in range(2):
+        op.identity(rbac={"clusterRoles": ["no-such"]})
+        await op.turn()
+        assert op.there() == before
+        op.identity(**FULL)
+        await op.turn()
+        op.now += PATIENCE_SECONDS
+
+
 # --- what a deletion can't wait for
 
 
