@@ -10,7 +10,7 @@ from testbed.bed import Bed
 from testbed.openbao import OPERATOR_POLICY
 from testbed.operator_process import OperatorProcess
 from testbed.ports import LOOPBACK, free_port
-from testbed.tenant import Tenant, class_manifest, full_spec
+from testbed.tenant import Manifest, Tenant, class_manifest, full_spec
 from testbed.waiting import wait_until
 
 FORBIDDEN = 403
@@ -179,7 +179,12 @@ def test_a_binding_with_a_foreign_finalizer_grants_nothing_after_deletion(agent:
 @pytest.fixture
 def pod(agent: Tenant, client: DynamicClient) -> Iterator[str]:
     """A pod of the agent that runs on."""
-    agent.create(
+    yield run_pod(agent)
+    remove_pod(agent, client)
+
+
+def run_pod(agent: Tenant) -> str:
+    made = agent.create(
         {
             "apiVersion": "v1",
             "kind": "Pod",
@@ -191,8 +196,7 @@ def pod(agent: Tenant, client: DynamicClient) -> Iterator[str]:
             "spec": {"serviceAccountName": "agent", "containers": [{"name": "a", "image": "a"}]},
         }
     )
-    yield "agent-pod"
-    remove_pod(agent, client)
+    return str(made["metadata"]["name"])
 
 
 def remove_pod(agent: Tenant, client: DynamicClient) -> None:
@@ -233,6 +237,29 @@ def test_a_policy_that_somebody_is_deleting_still_shuts_what_runs_on(
     assert found is not None, "its pods are open to everybody"
     assert "rules" not in found["spec"]
     assert "deletionTimestamp" not in found["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "asked"),
+    [
+        ({"inbound": {"minimumEnforcement": "Shadow"}}, {"inbound": {"enforcement": "Shadow"}}),
+        ({"mesh": {"type": "None"}}, {}),
+    ],
+    ids=["Shadow", "no mesh"],
+)
+def test_pods_that_no_policy_guarded_are_not_shut(
+    tenant: Tenant, bed: Bed, client: DynamicClient, ceiling: Manifest, asked: Manifest
+) -> None:
+    name = f"{tenant.class_name}-open"
+    tenant.create(class_manifest(name, bed, **ceiling))
+    tenant.identity("agent", className=name, vault={"policies": ["own-secrets"]}, **asked)
+    tenant.wait_ready("agent")
+    run_pod(tenant)
+    tenant.delete("AgentIdentity", "agent")
+    tenant.wait_gone("AgentIdentity", "agent", timeout=END_SECONDS)
+    assert tenant.get("Pod", "agent-pod") is not None
+    assert tenant.owned("agent") == {}
+    remove_pod(tenant, client)
 
 
 def test_an_identity_made_anew_takes_its_closed_policy_over(agent: Tenant, pod: str) -> None:

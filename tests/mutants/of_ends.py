@@ -5,6 +5,7 @@ from mutants.model import Mutant
 REVOKE = "operator/agent_identity/reconcile/revoke.py"
 EXECUTE = "operator/agent_identity/reconcile/execute.py"
 KUBE = "operator/agent_identity/providers/kube_backend.py"
+MESH = "operator/agent_identity/providers/istio/desired.py"
 BACKEND = "operator/agent_identity/providers/vault/backend.py"
 DEBTS = "operator/agent_identity/reconcile/debts.py"
 GUARDS = "tests/unit/engine/test_vault_guards.py"
@@ -242,7 +243,7 @@ ENDS = (
         9,
         "While pods run on, the policy stays.",
         REVOKE,
-        "self._retired(facts.identity.key) if facts.pods else ()",
+        "self._retired(facts.identity.key, facts) if facts.pods else ()",
         "()",
         (RUN_ON,),
     ),
@@ -265,13 +266,58 @@ ENDS = (
         "retired-policy-keeps-rules",
         9,
         "A policy that outlives its identity has no rules.",
-        "operator/agent_identity/providers/istio/desired.py",
+        MESH,
         "_body(ref, retired_metadata(key, ref), key.name, [])",
         "_body(ref, retired_metadata(key, ref), key.name, [{}])",
         (
             f"{ROOM}::test_what_outlives_an_identity_allows_nothing_and_has_no_owner",
             RUN_ON,
         ),
+    ),
+    Mutant(
+        "never-guarded-is-shut",
+        9,
+        "Pods that no policy guarded are not shut by their identity's end.",
+        MESH,
+        "if not facts.mesh_installed or not (standing or _is_enforced(facts)):",
+        "if not facts.mesh_installed:",
+        (f"{RUNNING}::test_nothing_is_left_of_one_that_nothing_guarded",),
+    ),
+    Mutant(
+        "kept-without-the-meshs-kinds",
+        8,
+        "Where the mesh's kinds are not served, no policy is made that a deletion would wait for.",
+        MESH,
+        "if not facts.mesh_installed or not (standing or _is_enforced(facts)):",
+        "if not (standing or _is_enforced(facts)):",
+        (f"{RUNNING}::test_with_one_of_the_meshs_kinds_what_stands_of_it_stays_and_it_goes",),
+    ),
+    Mutant(
+        "guard-made-anew-as-asked-only",
+        9,
+        "While pods run on, one policy that stands brings the other one back, whatever is asked.",
+        MESH,
+        "not (standing or _is_enforced(facts))",
+        "not _is_enforced(facts)",
+        (f"{RUNNING}::test_what_stands_stays_whatever_is_asked_for_by_now",),
+    ),
+    Mutant(
+        "lost-guard-not-made-anew",
+        9,
+        "While pods run on, policies that somebody deleted are made anew.",
+        MESH,
+        "not (standing or _is_enforced(facts))",
+        "not standing",
+        (f"{RUNNING}::test_a_policy_that_somebody_deleted_is_made_anew_while_pods_run_on",),
+    ),
+    Mutant(
+        "end-waits-for-a-foreign-policy",
+        8,
+        "What others put in the place of a policy holds no deletion up.",
+        MESH,
+        "[ref for ref in refs if ref in standing or ref not in facts.observed]",
+        "refs",
+        (f"{RUNNING}::test_what_others_put_in_a_policys_place_holds_no_deletion_up",),
     ),
     Mutant(
         "retired-policy-swept-under-pods",

@@ -59,8 +59,9 @@ class Provider(Protocol):
         said yet; then nothing of the room is touched, but what the standing forbids."""
         ...
 
-    def retired(self, key: Key) -> tuple[Resource, ...]:
-        """What stays when the identity is gone while its pods run on."""
+    def retired(self, key: Key, facts: Facts | None) -> tuple[Resource, ...]:
+        """What stays when the identity is gone while its pods run on. facts: None where it is gone
+        already; then all that may stand."""
         ...
 
     def report(self, facts: Facts) -> Report | None:

@@ -81,7 +81,7 @@ class Revoker:
         observed |= {ref: seen for ref, seen in facts.observed.items() if is_orphan(seen)}
         if late:
             await self._record_unseen(facts, outcome)
-        stays = self._retired(facts.identity.key) if facts.pods else ()
+        stays = self._retired(facts.identity.key, facts) if facts.pods else ()
         changes = plan_changes(stays, observed, self._room_of)
         if any(a.ref.kind is Kind.VAULT_ROLE for a in changes.takes):
             await self._look_twice(facts.identity)
@@ -105,9 +105,9 @@ class Revoker:
         for account in await self._tools.executor.forget(gone, facts, outcome, self._room_of, owe):
             world.objects.forget_gone_account(key, account)
 
-    def _retired(self, key: Key) -> tuple[Resource, ...]:
+    def _retired(self, key: Key, facts: Facts | None) -> tuple[Resource, ...]:
         """While its pods run on, taking its policy away would let everybody in."""
-        return tuple(r for room in self._tools.rooms for r in room.retired(key))
+        return tuple(r for room in self._tools.rooms for r in room.retired(key, facts))
 
     async def _record_unseen(self, facts: Facts, outcome: Outcome) -> None:
         """A backend that did not even show what is there is owed all that may be."""
@@ -164,7 +164,7 @@ class Revoker:
         outcome = Outcome()
         await self._forget_gone(key, None, outcome, self._ledger.record)
         keep = self._tools.world.has_pods(key)
-        stays = [r for r in self._retired(key) if keep and r.ref in left]
+        stays = [r for r in self._retired(key, None) if keep and r.ref in left]
         changes = plan_changes(stays, left, self._room_of)
         await self._tools.executor.take(changes.takes, None, outcome, self._ledger.record)
         await self._tools.executor.give(changes.gives, outcome, missing=())

@@ -128,4 +128,4 @@ def test_an_identity_that_may_have_nothing_has_no_policy_at_the_waypoint() -> No
     facts = facts_with(rule("tasks"))
     account = facts_of(facts.identity, facts.agent_class)
     assert [r.ref.name for r in ROOM.desired(account, Standing.CLOSED)] == []
-    assert ROOM.retired(facts.identity.key)[1].body["spec"].get("rules") is None
+    assert ROOM.retired(facts.identity.key, facts)[1].body["spec"].get("rules") is None

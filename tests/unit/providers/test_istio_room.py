@@ -171,7 +171,7 @@ def test_a_foreign_policy_is_named() -> None:
 
 
 def test_what_outlives_an_identity_allows_nothing_and_has_no_owner() -> None:
-    for resource in ROOM.retired(Key("agents", "agent")):
+    for resource in ROOM.retired(Key("agents", "agent"), None):
         assert "ownerReferences" not in resource.body["metadata"]
         assert "rules" not in resource.body["spec"]
 

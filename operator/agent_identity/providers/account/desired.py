@@ -29,7 +29,7 @@ class AccountRoom:
         kept = standing is Standing.CLOSED and facts.has(account_ref(facts.identity))
         return (_account(facts, granted=granted),) if granted or kept else ()
 
-    def retired(self, key: Key) -> tuple[Resource, ...]:
+    def retired(self, key: Key, facts: Facts | None) -> tuple[Resource, ...]:
         return ()
 
     def report(self, facts: Facts) -> Report:

@@ -14,7 +14,7 @@ from agent_identity.core.checks import Standing
 from agent_identity.core.errors import Invalid, Waiting
 from agent_identity.core.facts import Facts
 from agent_identity.core.names import account_ref, policy_name, waypoint_policy_ref
-from agent_identity.core.ownership import owned_metadata, retired_metadata
+from agent_identity.core.ownership import is_orphan, owned_metadata, retired_metadata
 from agent_identity.core.resource import IDENTITY_LABEL, Key, Kind, Ref, Resource
 from agent_identity.core.status import Report
 from agent_identity.providers.istio.ambient import (
@@ -55,10 +55,10 @@ class IstioRoom:
             return ()
         return _all_policies(facts) if granted else _policies(facts, [])
 
-    def retired(self, key: Key) -> tuple[Resource, ...]:
+    def retired(self, key: Key, facts: Facts | None) -> tuple[Resource, ...]:
         return tuple(
             Resource(ref, _body(ref, retired_metadata(key, ref), key.name, []), self.room)
-            for ref in _refs(key)
+            for ref in (_refs(key) if facts is None else _guarding(facts))
         )
 
     def report(self, facts: Facts) -> Report:
@@ -175,8 +175,27 @@ def _was_guarded(facts: Facts) -> bool:
     account, somebody may have deleted both."""
     if any(facts.has(ref) for ref in _refs(facts.identity.key)):
         return True
+    return _is_enforced(facts) and facts.has(account_ref(facts.identity))
+
+
+def _guarding(facts: Facts) -> list[Ref]:
+    """What of its policies stands, and what somebody may have deleted: pods that nothing guarded
+    are not shut now. What others made of a name is theirs, and nobody waits for it to go."""
+    refs = _refs(facts.identity.key)
+    standing = [ref for ref in refs if _stands(ref, facts)]
+    if not facts.mesh_installed or not (standing or _is_enforced(facts)):
+        return standing
+    return [ref for ref in refs if ref in standing or ref not in facts.observed]
+
+
+def _stands(ref: Ref, facts: Facts) -> bool:
+    seen = facts.observed.get(ref)
+    return seen is not None and (facts.has(ref) or seen.is_retired_policy or is_orphan(seen))
+
+
+def _is_enforced(facts: Facts) -> bool:
     known = facts.agent_class is not None and facts.agent_class.has_mesh and facts.mesh_installed
-    return known and not _is_shadow(facts) and facts.has(account_ref(facts.identity))
+    return known and not _is_shadow(facts)
 
 
 def _is_shadow(facts: Facts) -> bool:

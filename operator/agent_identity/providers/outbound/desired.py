@@ -30,7 +30,7 @@ class OutboundRoom:
     def desired(self, facts: Facts, standing: Standing) -> tuple[Resource, ...]:
         return ()
 
-    def retired(self, key: Key) -> tuple[Resource, ...]:
+    def retired(self, key: Key, facts: Facts | None) -> tuple[Resource, ...]:
         return ()
 
     def report(self, facts: Facts) -> Report | None:

@@ -35,7 +35,7 @@ class RbacRoom:
             return ()
         return tuple(_binding(identity, role) for role in sorted(identity.spec.rbac.cluster_roles))
 
-    def retired(self, key: Key) -> tuple[Resource, ...]:
+    def retired(self, key: Key, facts: Facts | None) -> tuple[Resource, ...]:
         return ()
 
     def report(self, facts: Facts) -> Report:

@@ -27,7 +27,7 @@ class SpiffeRoom:
     def desired(self, facts: Facts, standing: Standing) -> tuple[Resource, ...]:
         return ()
 
-    def retired(self, key: Key) -> tuple[Resource, ...]:
+    def retired(self, key: Key, facts: Facts | None) -> tuple[Resource, ...]:
         return ()
 
     def report(self, facts: Facts) -> Report | None:

@@ -37,7 +37,7 @@ class VaultRoom:
             return ()
         return (Resource(_ref(facts, vault), role_payload(facts, vault), self.room),)
 
-    def retired(self, key: Key) -> tuple[Resource, ...]:
+    def retired(self, key: Key, facts: Facts | None) -> tuple[Resource, ...]:
         return ()
 
     def report(self, facts: Facts) -> Report:
