@@ -531,7 +531,7 @@ GRANTS = (
         7,
         "A callee whose turn does not come holds no right in place.",
         "operator/agent_identity/reconcile/callees_first.py",
-        "return self._clock() - since < PATIENCE_SECONDS",
+        "return since is not None and self._clock() - since < PATIENCE_SECONDS",
         "return True",
         (
             "tests/unit/engine/test_ending_guards.py::test_callees_close_before_anything_goes[deleted]",

@@ -34,12 +34,21 @@ class CalleesFirst:
 
     def hold(self, key: Key) -> bool:
         """Whether nothing of it is to go yet; also while somebody tries again."""
-        failing = any(self._queue.failing(callee) for callee in self._callees(key))
-        if not (failing or self.lag(key)):
+        if not (self._is_tried_again(key) or self.lag(key)):
             self._since.pop(key, None)
             return False
-        since = self._since.setdefault(key, self._clock())
-        return self._clock() - since < PATIENCE_SECONDS
+        self._since.setdefault(key, self._clock())
+        return self._holds(key)
+
+    def _is_tried_again(self, key: Key) -> bool:
+        """Of those who lose their rights together none waits for another one that waits itself:
+        both would, for as long as they may. One that is deleted does, since nobody waits for it."""
+        callees, goes = self._callees(key), self._world.deleting(key)
+        return any(self._queue.failing(c) for c in callees if goes or not self._holds(c))
+
+    def _holds(self, key: Key) -> bool:
+        since = self._since.get(key)
+        return since is not None and self._clock() - since < PATIENCE_SECONDS
 
     def stays(self, key: Key) -> None:
         """It may be a caller, again or still: the next time it waits anew."""

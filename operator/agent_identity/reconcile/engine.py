@@ -319,7 +319,7 @@ class Engine:
         )
         wait = problem.retry_after if isinstance(problem, Failed) else None
         if problem.reason is Reason.BUSY:
-            self._queue.add(key, wait or 0.25)
+            self._queue.put_off(key, wait or 0.25)
             return
         self._queue.back_off(key, wait)
         self._suspect_class(key)

@@ -103,6 +103,11 @@ class WorkQueue:
         delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(failures - 1, 10))
         self.add(key, max(delay * random.uniform(0.5, 1.0), at_least or 0.0))
 
+    def put_off(self, key: Key, delay: float) -> None:
+        """Make a key due again whose turn came too early: it has not failed, nor is it done."""
+        self._failures.setdefault(key, 0)
+        self.add(key, delay)
+
     def succeeded(self, key: Key) -> None:
         """Forget the failures of a key."""
         self._failures.pop(key, None)
@@ -112,7 +117,8 @@ class WorkQueue:
         return key in self._since or key in self._working
 
     def failing(self, key: Key) -> bool:
-        """Whether what was last tried of a key failed, and is to be tried again."""
+        """Whether what was last tried of a key failed or came too early, and is to be tried
+        again."""
         return key in self._failures
 
     @property

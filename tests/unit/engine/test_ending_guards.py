@@ -1,15 +1,20 @@
 """Deletion always ends and leaves no right; a policy that allows nothing stays while pods run."""
 
+import asyncio
 import json
 import time
+from collections.abc import Callable
+from http import HTTPStatus
 from types import SimpleNamespace
 
 import pytest
 from test_memory_guards import DELETED, Json, told
 from test_order_guards import OPEN
+from test_rest_guards import engine_of
 from test_wiring_guards import CLEANUP, FULL, HOME, NAMES, Operator
 
 from agent_identity.api.conditions import Reason
+from agent_identity.clients.kube import ApiError
 from agent_identity.core.errors import Failed
 from agent_identity.core.resource import Key
 from agent_identity.providers.contract import Debt
@@ -19,6 +24,7 @@ from agent_identity.reconcile.debts import Ledger
 
 DOWN = Failed(Reason.UNREACHABLE, "no answer")
 LONG_AGO = 100.0
+LOOKS = 6
 LEDGER = "/api/v1/namespaces/agent-identity-system/configmaps/agent-identity-debts"
 CLOSED = {"PeerAuthentication", "AuthorizationPolicy"}
 
@@ -205,6 +211,55 @@ async def test_who_may_be_a_caller_again_waits_anew_the_next_time() -> None:
         op.identity(**FULL)
         await op.turn()
         op.now += PATIENCE_SECONDS
+
+
+@told
+async def test_a_callee_that_met_a_conflict_is_waited_for_until_it_has_closed() -> None:
+    op = Operator()
+    await op.ready()
+    caller = {"kind": "AgentIdentity", "name": "agent"}
+    op.identity("callee", inbound={**OPEN, "rules": [{**OPEN["rules"][0], "from": [caller]}]})
+    await op.turn("callee")
+    await op.drain()
+    close = f"PUT {NAMES['AuthorizationPolicy'].format('callee')}"
+    op.api.broken[close] = ApiError(HTTPStatus.CONFLICT, Reason.REJECTED, "changed meanwhile")
+    before = op.there()
+    engine = engine_of(op, op.pipeline)
+    run = asyncio.create_task(engine.run())
+    await engine.ready.wait()
+    op.delete()
+    # So often that the agent has had its turn again, while the callee waited for its own.
+    await until(lambda: len(op.touched(close)) > LOOKS)
+    assert op.there() == before
+    op.api.broken.clear()
+    await until(lambda: gone(op))
+    assert "rules" not in (op.get("AuthorizationPolicy", "callee") or {})["spec"]
+    run.cancel()
+
+
+async def until(so: Callable[[], bool]) -> None:
+    while not so():  # noqa: ASYNC110  servers in memory tell nobody
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("end", ["deleted", "stalled"])
+@told
+async def test_those_who_lose_their_rights_together_do_not_wait_for_each_other(end: str) -> None:
+    """One that is deleted waits for them, since none of them waits for that one."""
+    op = Operator()
+    everybody = {"kind": "AllAgentIdentities", "namespace": "agents"}
+    calls = {**OPEN, "rules": [{**OPEN["rules"][0], "from": [everybody]}]}
+    for name in ("agent", "other"):
+        await op.ready(name, inbound=calls, **FULL)
+    op.namespace(agents="denied")
+    await op.turn("other")
+    assert "RoleBinding" in op.there("other")
+    if end == "deleted":
+        op.delete()
+    await op.drain()
+    op.queue.put_off(Key("agents", "other"), 60)
+    await op.turn()
+    assert ("RoleBinding" in op.there()) == (end == "deleted")
 
 
 # --- what a deletion can't wait for

@@ -84,6 +84,21 @@ async def test_what_is_due_or_worked_on_is_pending_and_what_backs_off_is_not() -
 
 
 @in_loop
+async def test_what_was_put_off_is_failing_until_it_succeeds() -> None:
+    queue = WorkQueue()
+    queue.add(A)
+    await queue.get()
+    queue.put_off(A, 0.01)
+    queue.done(A)
+    assert not queue.pending(A)
+    assert queue.failing(A)
+    assert await queue.get() == A
+    assert queue.failing(A)
+    queue.succeeded(A)
+    assert not queue.failing(A)
+
+
+@in_loop
 async def test_many_workers_get_all_keys() -> None:
     queue = WorkQueue()
     keys = {Key(f"n{i % 7}", str(i)) for i in range(100)}
