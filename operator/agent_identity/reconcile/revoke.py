@@ -43,6 +43,7 @@ class Revoker:
         self._ledger = ledger
         self._deadline = deadline
         self._known_since: dict[str, float] = {}
+        self._owing: set[str] = set()
         self._room_of = rooms_by_kind(tools.rooms)
         tools.world.forgetting.append(self._forget)
 
@@ -121,14 +122,22 @@ class Revoker:
     def _owe(self, facts: Facts) -> Owe:
         async def owe(debts: tuple[Debt, ...]) -> None:
             await self._ledger.record(debts)
-            self._tools.events.tell(
-                facts.identity,
-                EventReason.ABANDONED,
-                "a backend does not answer; what is left there is recorded and goes later",
-                warning=True,
-            )
+            if debts:
+                self._tell_owed(facts.identity)
 
         return owe
+
+    def _tell_owed(self, identity: Identity) -> None:
+        """Once, however many backends are owed and however often its end is tried."""
+        if identity.meta.uid in self._owing:
+            return
+        self._owing.add(identity.meta.uid)
+        self._tools.events.tell(
+            identity,
+            EventReason.ABANDONED,
+            "a backend does not answer; what is left there is recorded and goes later",
+            warning=True,
+        )
 
     async def _say(self, facts: Facts, problem: Problem) -> Problem:
         told = Waiting(Reason.DELETING, f"being taken away; {problem.message}")
@@ -154,6 +163,7 @@ class Revoker:
 
     def _forget(self, _key: Key, uid: str) -> None:
         self._known_since.pop(uid, None)
+        self._owing.discard(uid)
 
     async def sweep(self, key: Key) -> Problem | None:
         """What is left of an identity that is not there: a policy kept for its pods, an account

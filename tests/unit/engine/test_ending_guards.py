@@ -281,6 +281,27 @@ async def test_after_its_deadline_it_ends_and_owes(broken: str) -> None:
     assert "CleanupOwed" in op.events.told
 
 
+@pytest.mark.parametrize("vault", ["known", "never seen"])
+@told
+async def test_that_something_is_owed_is_told_once_and_when_it_is_stored(vault: str) -> None:
+    op = Operator()
+    await op.ready()
+    op.log_in()
+    if vault == "never seen":
+        op.restart()
+    op.vault.broken[""] = DOWN
+    await op.serve()
+    op.quiet()
+    op.delete(at=time.time() - LONG_AGO)
+    told_of = []
+    for out_of_order in (f"PATCH {LEDGER}", f"PATCH {op.path_of('agent')}", "nothing"):
+        op.api.broken = {out_of_order: DOWN}
+        await op.turn()
+        told_of.append(op.events.told.count("CleanupOwed"))
+    assert gone(op)
+    assert told_of == [0, 1, 1]
+
+
 @told
 async def test_after_its_deadline_a_vault_that_was_never_seen_is_owed() -> None:
     op = Operator()
