@@ -6,7 +6,7 @@ from enum import Enum
 
 from agent_identity.api.rules import Caller
 from agent_identity.core.identity import AgentClass, Identity, Namespace
-from agent_identity.core.resource import Key, Observed, Ref
+from agent_identity.core.resource import Key, Kind, Observed, Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,12 @@ class Facts:
     services: tuple[AgentService, ...] = ()
     pods: bool = False
     mesh_installed: bool = True
+
+    @property
+    def account(self) -> Observed | None:
+        """The identity's own ServiceAccount, where there is one."""
+        owned = (s for s in self.observed.values() if s.is_owned_by(self.identity.meta.uid))
+        return next((s for s in owned if s.ref.kind is Kind.SERVICE_ACCOUNT), None)
 
     def lacking(self, refs: Iterable[Ref]) -> frozenset[Ref]:
         """Those that the identity does not have."""

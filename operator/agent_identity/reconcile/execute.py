@@ -117,7 +117,7 @@ class Executor:
             if owe is None or backend is self._kube:
                 raise
             log.warning("left owing: %s", failure.message)
-            await owe(backend.owed(None, facts))
+            await owe(backend.owed(facts.account if facts else None, facts))
             return True
         return gone or (backend is self._kube and await self._kube.release(seen))
 

@@ -114,9 +114,8 @@ class Revoker:
         """A backend that did not even show what is there is owed all that may be."""
         if not outcome.problems:
             return
-        account = _account(facts)
         for backend in self._tools.executor.backends:
-            await self._owe(facts)(backend.owed(account, facts))
+            await self._owe(facts)(backend.owed(facts.account, facts))
         outcome.problems.clear()
 
     def _owe(self, facts: Facts) -> Owe:
@@ -191,11 +190,6 @@ class Revoker:
     async def _is_there(self, key: Key) -> bool:
         await self._tools.fresh.look_at_identity(key)
         return key in self._tools.world.identities
-
-
-def _account(facts: Facts) -> Observed | None:
-    owned = (s for s in facts.observed.values() if s.is_owned_by(facts.identity.meta.uid))
-    return next((s for s in owned if s.ref.kind == "ServiceAccount"), None)
 
 
 def _seconds_since(stamp: str) -> float:
