@@ -468,7 +468,6 @@ VAULT = (
         ),
         (
             "        if left := await self._sweep(home, wanted):\n"
-            "            self._note(agent_class, left)\n"
             "            raise left\n"
             "        self._troubles.pop(agent_class.name, None)\n"
             "        return Report(self.condition)\n"
@@ -497,6 +496,27 @@ VAULT = (
         (f"{GUARDS}::test_a_debt_that_cannot_be_paid_keeps_no_other_from_being_paid",),
     ),
     Mutant(
+        "class-not-held-untold",
+        12,
+        "What keeps a class from being held is told to its identities.",
+        CLASSES,
+        (
+            "            room.note(agent_class, problem)\n"
+            "            return Report(room.condition, problem=problem), None\n"
+        ),
+        "            return Report(room.condition, problem=problem), None\n",
+        (f"{GUARDS}::test_what_keeps_a_class_from_being_held_is_told_to_its_identities",),
+    ),
+    Mutant(
+        "class-not-left-untold",
+        12,
+        "What keeps a class from being left, be it a debt, is told to its identities.",
+        CLASSES,
+        "                room.note(agent_class, problem)\n            report",
+        "                pass\n            report",
+        (f"{GUARDS}::test_while_a_debt_keeps_a_class_from_being_left_its_identities_are_told",),
+    ),
+    Mutant(
         "gone-class-served",
         8,
         "For a class that is gone nothing is written, and from one made anew nothing is taken.",
@@ -513,11 +533,8 @@ VAULT = (
         8,
         "A class that goes before it is held has nothing written for it.",
         CLASSES,
-        (
-            "        if not await self._set_finalizers(current, finalizers):\n"
-            '            raise Failed(Reason.BUSY, "the class is gone", retry_after=_SOON)\n'
-        ),
-        "        await self._set_finalizers(current, finalizers)\n",
+        "        if not there:\n",
+        "        if False:\n",
         (f"{GUARDS}::test_for_a_class_that_goes_before_it_is_held_nothing_is_written",),
     ),
 )

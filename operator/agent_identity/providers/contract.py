@@ -147,6 +147,10 @@ class ClassRoom(Protocol):
         """Keep the class's own things in place, and sweep what nobody wants."""
         ...
 
+    def note(self, agent_class: AgentClass, trouble: Problem) -> None:
+        """Why the class could not be served, or left: its identities are told."""
+        ...
+
     async def leave(self, agent_class: AgentClass, wanted: Wanted) -> None:
         """Take the class's own things away, and what nobody wants any more."""
         ...

@@ -68,6 +68,7 @@ class ClassPipeline:
                 await self._hold(agent_class)
             report = await room.serve(agent_class, self._wants)
         except Problem as problem:
+            room.note(agent_class, problem)
             return Report(room.condition, problem=problem), None
         return report, await self._pay(room, agent_class)
 
@@ -118,7 +119,12 @@ class ClassPipeline:
         if current.held:
             return
         finalizers = (*current.meta.finalizers, CLEANUP_FINALIZER)
-        if not await self._set_finalizers(current, finalizers):
+        try:
+            there = await self._set_finalizers(current, finalizers)
+        except ApiError as error:
+            detail = f"the class can't be given its finalizer: {error.message}"
+            raise Failed(error.reason, detail, retry_after=error.retry_after) from error
+        if not there:
             raise Failed(Reason.BUSY, "the class is gone", retry_after=_SOON)
 
     async def _set_finalizers(self, agent_class: AgentClass, finalizers: Sequence[str]) -> bool:
@@ -140,7 +146,10 @@ class ClassPipeline:
                 raise Waiting(Reason.CLASS_INVALID, f"can't be left: {agent_class.problem}")
             await self._leave(agent_class)
         except Problem as problem:
-            report = [Report(r.condition, problem=problem) for r in self._asked(agent_class)]
+            rooms = self._asked(agent_class)
+            for room in rooms:
+                room.note(agent_class, problem)
+            report = [Report(room.condition, problem=problem) for room in rooms]
             status = class_status(agent_class, report, now(), problem)
             await self._own.write_status(agent_class, status)
             return problem

@@ -384,6 +384,46 @@ async def test_a_class_stays_while_something_is_owed_to_its_vault() -> None:
     assert op.vault.entities == {}
 
 
+# --- a class that nobody can be served by
+
+
+@told
+async def test_while_a_debt_keeps_a_class_from_being_left_its_identities_are_told() -> None:
+    op = Operator()
+    await op.ready()
+    await op.ledger.record([Debt("uid-of-gone", HOME, "agents", "gone")])
+    delete_class(op)
+    op.restart()
+    await op.ledger.load()
+    op.vault.broken[""] = DOWN
+    await op.serve()
+    assert await op.turn() is DOWN
+    assert op.condition("VaultReady")["reason"] == "Unreachable"
+
+
+@told
+async def test_what_keeps_a_class_from_being_held_is_told_to_its_identities() -> None:
+    op = Operator()
+    plain = op.api.patch
+
+    async def refused(path: str, body: Json) -> Json:
+        if path == CLASS:
+            raise ApiError(403, Reason.FORBIDDEN, "somebody's webhook")
+        return await plain(path, body)
+
+    op.api.patch = refused  # type: ignore[method-assign, assignment]
+    await op.serve()
+    op.identity(**FULL)
+    problem = await op.turn()
+    assert problem is not None
+    assert problem.reason is Reason.FORBIDDEN
+    told_of = "the class can't be given its finalizer: somebody's webhook"
+    assert op.condition("VaultReady")["message"] == told_of
+    op.api.patch = plain  # type: ignore[method-assign]
+    await op.serve()
+    assert await op.turn() is None
+
+
 # --- one role that can't be taken away
 
 GHOSTS = [f"auth/kubernetes/role/prod_agents_{name}" for name in ("a", "b", "c")]

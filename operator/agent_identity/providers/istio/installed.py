@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from agent_identity.api.conditions import ConditionType, Reason
-from agent_identity.core.errors import Waiting
+from agent_identity.core.errors import Problem, Waiting
 from agent_identity.core.identity import AgentClass
 from agent_identity.core.status import Report
 from agent_identity.providers.contract import Debt, Wanted
@@ -28,6 +28,9 @@ class MeshInstalled:
             detail = "the API server does not serve security.istio.io/v1: install Istio's CRDs"
             raise Waiting(Reason.MESH_NOT_INSTALLED, detail)
         return Report(self.condition)
+
+    def note(self, agent_class: AgentClass, trouble: Problem) -> None:
+        """Identities look for themselves."""
 
     async def leave(self, agent_class: AgentClass, wanted: Wanted) -> None:
         """A class has nothing of its own in the mesh."""

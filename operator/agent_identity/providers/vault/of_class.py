@@ -36,27 +36,19 @@ class VaultClasses:
     def asked(self, agent_class: AgentClass) -> bool:
         return agent_class.vault is not None
 
-    def _note(self, agent_class: AgentClass, trouble: Problem) -> None:
+    def note(self, agent_class: AgentClass, trouble: Problem) -> None:
         """A Vault that is busy for a moment is not in trouble."""
         if trouble.reason is not Reason.BUSY:
             self._troubles[agent_class.name] = trouble
 
     async def reach(self, agent_class: AgentClass) -> bool:
-        try:
-            await self._homes.look_up(agent_class)
-        except Problem as trouble:
-            self._note(agent_class, trouble)
-            raise
+        await self._homes.look_up(agent_class)
         return True
 
     async def serve(self, agent_class: AgentClass, wanted: Wanted) -> Report:
         """What can't be swept is told, and keeps nothing from the class's identities."""
-        try:
-            home = await self._homes.enter(agent_class)
-            await self._write_policies(agent_class, home)
-        except Problem as trouble:
-            self._note(agent_class, trouble)
-            raise
+        home = await self._homes.enter(agent_class)
+        await self._write_policies(agent_class, home)
         self._troubles.pop(agent_class.name, None)
         return Report(self.condition, problem=await self._sweep(home, wanted))
 
@@ -118,11 +110,7 @@ class VaultClasses:
             place.going.discard(role)
 
     async def leave(self, agent_class: AgentClass, wanted: Wanted) -> None:
-        try:
-            home = await self._homes.enter(agent_class)
-        except Problem as trouble:
-            self._note(agent_class, trouble)
-            raise
+        home = await self._homes.enter(agent_class)
         if left := await self._sweep(home, wanted):
             raise left
         await self._remove_policies(agent_class, home, keep=set())
