@@ -10,6 +10,7 @@ STATUS = "operator/agent_identity/core/status.py"
 MESH = "operator/agent_identity/core/mesh.py"
 OBSERVED = "operator/agent_identity/core/observed.py"
 ISTIO = "operator/agent_identity/providers/istio/desired.py"
+QUEUE = "tests/unit/reconcile/test_queue.py"
 GATE = "tests/unit/clients/test_limits.py"
 ORDER = "tests/unit/engine/test_order_guards.py"
 REST = "tests/unit/engine/test_rest_guards.py"
@@ -62,7 +63,19 @@ REST_AND_HONESTY = (
         "            self._ready[namespace] = keys\n",
         "            self._ready[namespace] = keys\n"
         "            self._ready.move_to_end(namespace, last=False)\n",
-        ("tests/unit/reconcile/test_queue.py::test_namespaces_take_turns",),
+        (f"{QUEUE}::test_namespaces_take_turns",),
+    ),
+    Mutant(
+        "busy-spins",
+        10,
+        "What is busy for long is looked at less and less often.",
+        "operator/agent_identity/reconcile/queue.py",
+        "max(delay, min(_LONGEST_DELAY, lasted / 10))",
+        "delay",
+        (
+            f"{QUEUE}::test_a_moment_that_lasts_is_looked_at_less_and_less_often",
+            f"{REST}::test_what_is_busy_for_long_is_looked_at_less_and_less_often",
+        ),
     ),
     Mutant(
         "silent-backend-stops-all",

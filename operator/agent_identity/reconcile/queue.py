@@ -27,6 +27,7 @@ class WorkQueue:
         self._due: dict[Key, float] = {}
         self._heap: list[tuple[float, Key]] = []
         self._failures: dict[Key, int] = {}
+        self._busy_since: dict[Key, float] = {}
         self._wake = asyncio.Event()
         self.closed = False
 
@@ -99,18 +100,24 @@ class WorkQueue:
 
     def back_off(self, key: Key, at_least: float | None = None) -> None:
         """Make a key due after a delay that doubles with each failure, with jitter, capped."""
+        self._busy_since.pop(key, None)
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(failures - 1, 10))
         self.add(key, max(delay * random.uniform(0.5, 1.0), at_least or 0.0))
 
     def put_off(self, key: Key, delay: float) -> None:
-        """Make a key due again whose turn came too early: it has not failed, nor is it done."""
+        """Make a key due again whose turn came too early: it has not failed, nor is it done. Where
+        that goes on, a tenth of how long it has: what should be over at once may last as long as an
+        outage."""
         self._failures.setdefault(key, 0)
-        self.add(key, delay)
+        now = time.monotonic()
+        lasted = now - self._busy_since.setdefault(key, now)
+        self.add(key, max(delay, min(_LONGEST_DELAY, lasted / 10)))
 
     def succeeded(self, key: Key) -> None:
         """Forget the failures of a key."""
         self._failures.pop(key, None)
+        self._busy_since.pop(key, None)
 
     def pending(self, key: Key) -> bool:
         """Whether a key is due or worked on; one that waits to be tried again is not."""

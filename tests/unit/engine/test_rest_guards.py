@@ -270,3 +270,26 @@ async def test_a_bug_in_one_identity_ends_no_worker() -> None:
     await asyncio.wait([run, reached], return_when=asyncio.FIRST_COMPLETED)
     assert clumsy.reached.is_set()
     run.cancel()
+
+
+class Busy:
+    """A pipeline that is never done."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    async def reconcile(self, facts: Facts) -> Problem | None:
+        self.looks += 1
+        return Failed(Reason.BUSY, "not yet", retry_after=0.001)
+
+
+@told
+async def test_what_is_busy_for_long_is_looked_at_less_and_less_often() -> None:
+    op, busy = Operator(), Busy()
+    engine = engine_of(op, busy)
+    run = asyncio.create_task(engine.run())
+    await engine.ready.wait()
+    op.identity(**FULL)
+    await asyncio.sleep(0.4)
+    assert 1 < busy.looks < 60
+    run.cancel()

@@ -51,6 +51,21 @@ async def test_namespaces_take_turns() -> None:
 
 
 @in_loop
+async def test_a_moment_that_lasts_is_looked_at_less_and_less_often() -> None:
+    queue = WorkQueue()
+    queue.put_off(A, 0)
+    assert queue.depth == 1
+    queue.done(await queue.get() or B)
+    await asyncio.sleep(0.1)
+    queue.put_off(A, 0)
+    assert queue.depth == 0
+    queue.done(await queue.get() or B)
+    queue.succeeded(A)
+    queue.put_off(A, 0)
+    assert queue.depth == 1
+
+
+@in_loop
 async def test_the_earlier_of_two_times_counts() -> None:
     queue = WorkQueue()
     queue.add(A, 60)
