@@ -66,6 +66,15 @@ REST_AND_HONESTY = (
         (f"{QUEUE}::test_namespaces_take_turns",),
     ),
     Mutant(
+        "unreadable-answer-ends-all",
+        10,
+        "An answer of the API server that can't be read is none, and ends no loop.",
+        "operator/agent_identity/clients/kube.py",
+        "    except ValueError:\n",
+        "    except ZeroDivisionError:\n",
+        ("tests/unit/clients/test_kube_answers.py::test_an_answer_that_cannot_be_read_is_none",),
+    ),
+    Mutant(
         "busy-spins",
         10,
         "What is busy for long is looked at less and less often.",

@@ -113,6 +113,7 @@ _REASONS: Mapping[int, Reason] = {
     HTTPStatus.FORBIDDEN: Reason.FORBIDDEN,
     HTTPStatus.TOO_MANY_REQUESTS: Reason.THROTTLED,
 }
+_UNREADABLE = "what the API server answers can't be read"
 # The API server has no code for it, and all that it says is longer than a message of ours.
 _ESCALATION = "attempting to grant RBAC permissions not currently held"
 
@@ -200,8 +201,12 @@ class Kube:
         query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
         while True:
             page = await self._send("GET", path, query=query)
-            yield page["items"], page["metadata"]["resourceVersion"]
-            more = page["metadata"].get("continue")
+            try:
+                items, metadata = page["items"], page["metadata"]
+                version, more = metadata["resourceVersion"], metadata.get("continue")
+            except (KeyError, TypeError) as error:
+                raise Failed(Reason.UNREACHABLE, _UNREADABLE) from error
+            yield items, version
             if not more:
                 return
             query["continue"] = more
@@ -268,13 +273,24 @@ class Kube:
             ) as response:
                 REQUESTS.labels("kubernetes", method, str(response.status)).inc()
                 await _raise_for(response)
-                answer: Json = json.loads(await response.read())
-                return answer
+                answer = _json(await response.read())
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
             REQUESTS.labels("kubernetes", method, "error").inc()
             raise Failed(
                 Reason.UNREACHABLE, f"the API server does not answer: {what_failed(error)}"
             ) from error
+        if answer is None:
+            raise Failed(Reason.UNREACHABLE, _UNREADABLE)
+        return answer
+
+
+def _json(content: bytes) -> Json | None:
+    """The object that is there."""
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def _event(event: Json) -> tuple[str, Json]:
@@ -286,10 +302,6 @@ def _event(event: Json) -> tuple[str, Json]:
 async def _raise_for(response: aiohttp.ClientResponse) -> None:
     if response.status < HTTPStatus.BAD_REQUEST:
         return
-    text = await response.read()
-    try:
-        body = json.loads(text)
-    except ValueError:
-        body = {}
-    status = body if isinstance(body, dict) and body.get("kind") == "Status" else {}
+    body = _json(await response.read()) or {}
+    status = body if body.get("kind") == "Status" else {}
     raise _api_error(response.status, status, response.headers.get("Retry-After"))

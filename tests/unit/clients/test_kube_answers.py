@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 from test_requests_guards import Answer, Session
 
+from agent_identity.api.conditions import Reason
 from agent_identity.clients.kube import ApiError, Kube
 from agent_identity.core.errors import Failed
 
@@ -35,6 +36,33 @@ def test_a_right_that_may_not_be_given_is_told_apart_though_the_text_is_cut() ->
 @pytest.mark.parametrize(("status", "message"), [(403, NO_RIGHT), (400, NOT_HELD)])
 def test_another_refusal_is_none_of_a_right(status: int, message: str) -> None:
     assert not answered(status, message).escalates
+
+
+class Unreadable(Answer):
+    """It says yes, and what it says is not the API server's."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(200, None)
+        self._content = content
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"", b"[]", b'"text"', b"\xff\xff", b'{"half": '])
+def test_an_answer_that_cannot_be_read_is_none(content: bytes) -> None:
+    kube = Kube(cast("Any", Session(Unreadable(content))), rate=100)
+    with pytest.raises(Failed, match="can't be read") as failure:
+        asyncio.run(kube.get("/api/v1/x"))
+    assert failure.value.reason is Reason.UNREACHABLE
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"items": []}', b'{"items": [], "metadata": null}'])
+def test_a_list_that_is_none_is_no_answer(content: bytes) -> None:
+    async def listed() -> None:
+        session = Session(Unreadable(content))
+        async for _ in Kube(cast("Any", session), rate=100).pages("/x"):
+            pass
+
+    with pytest.raises(Failed, match="can't be read"):
+        asyncio.run(listed())
 
 
 @pytest.mark.parametrize("line", [b'{"kind": "Event"}\n', b"[]\n", b"{half", b'"text"\n'])
