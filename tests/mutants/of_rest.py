@@ -10,6 +10,7 @@ STATUS = "operator/agent_identity/core/status.py"
 MESH = "operator/agent_identity/core/mesh.py"
 OBSERVED = "operator/agent_identity/core/observed.py"
 ISTIO = "operator/agent_identity/providers/istio/desired.py"
+CALLS = "tests/unit/clients/test_requests_guards.py"
 QUEUE = "tests/unit/reconcile/test_queue.py"
 GATE = "tests/unit/clients/test_limits.py"
 ORDER = "tests/unit/engine/test_order_guards.py"
@@ -73,6 +74,15 @@ REST_AND_HONESTY = (
         "    except ValueError:\n",
         "    except ZeroDivisionError:\n",
         ("tests/unit/clients/test_kube_answers.py::test_an_answer_that_cannot_be_read_is_none",),
+    ),
+    Mutant(
+        "unrenewed-token-kept",
+        10,
+        "A token that Vault does not renew is followed by a login, whatever Vault says.",
+        "operator/agent_identity/clients/vault.py",
+        'return _Token(auth) if isinstance(auth, dict) and auth.get("client_token") else None',
+        "return _Token(auth)",
+        (f"{CALLS}::test_a_token_that_is_not_renewed_is_followed_by_a_login",),
     ),
     Mutant(
         "busy-spins",

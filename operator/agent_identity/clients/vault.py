@@ -24,6 +24,7 @@ PATIENCE = 5.0
 # A token is renewed when this part of its life is over; a young one is not doubted after a 403.
 _RENEW_AT = 0.6
 _YOUNG_SECONDS = 20.0
+_REFUSED = (Reason.FORBIDDEN, Reason.REJECTED)
 
 
 class _Refusal(Failed):
@@ -131,12 +132,12 @@ class Vault:
         try:
             answer = await self._send("POST", "auth/token/renew-self", {}, token=self._token.value)
         except Failed as error:
-            if error.reason != Reason.FORBIDDEN:
+            if error.reason not in _REFUSED:
                 raise
             return None
-        fresh = _Token((answer or {})["auth"])
+        fresh = _token_in(answer)
         # Near its maximum life a renewal gives little or nothing: then a login gives a whole one.
-        return fresh if fresh.lease >= self._token.lease * _RENEW_AT else None
+        return fresh if fresh and fresh.lease >= self._token.lease * _RENEW_AT else None
 
     async def _logged_in(self) -> _Token:
         login = self.spec.login
@@ -145,14 +146,15 @@ class Vault:
                 "POST", f"auth/{login.mount}/login", {"role": login.role, "jwt": self._jwt.read()}
             )
         except _Refusal as error:
-            if error.reason not in (Reason.FORBIDDEN, Reason.REJECTED):
+            if error.reason not in _REFUSED:
                 raise
             detail = f"login as role {login.role} at auth/{login.mount} of {self.spec.address}"
             why = f": {error.told}" if error.told else ""
             raise Failed(Reason.LOGIN_REFUSED, f"{detail} was refused{why}") from error
-        if not answer or "auth" not in answer:
+        token = _token_in(answer)
+        if token is None:
             raise Failed(Reason.LOGIN_REFUSED, f"auth/{login.mount}/login gave no token")
-        return _Token(answer["auth"])
+        return token
 
     async def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, token: str = ""
@@ -187,6 +189,12 @@ class Vault:
         told = redacted("; ".join(str(e) for e in (body or {}).get("errors") or ()))
         reason, detail = _failure(status, told, path.partition("?")[0], self.spec.address)
         raise _Refusal(reason, detail, told)
+
+
+def _token_in(answer: Json | None) -> _Token | None:
+    """What a login or a renewal gave; None where that is no token."""
+    auth = (answer or {}).get("auth")
+    return _Token(auth) if isinstance(auth, dict) and auth.get("client_token") else None
 
 
 def _json(content: bytes) -> Json | None:

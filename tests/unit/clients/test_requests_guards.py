@@ -108,6 +108,29 @@ def test_the_token_is_only_shown_to_vault_and_never_to_a_login(jwt: TokenFile) -
     assert TOKEN not in read["url"]
 
 
+OLD = {"auth": {"client_token": "old", "lease_duration": 1e-6, "renewable": True}}
+OTHERWISE = [
+    *((status, {}) for status in (400, 403, 404)),
+    *((200, said) for said in ({}, {"auth": None}, {"auth": {}}, {"auth": TOKEN})),
+]
+
+
+@pytest.mark.parametrize(("status", "said"), OTHERWISE)
+def test_a_token_that_is_not_renewed_is_followed_by_a_login(
+    jwt: TokenFile, status: int, said: object
+) -> None:
+    renewal, there = Answer(status, said), Answer(200, {"data": {"there": True}})
+    session = Session(Answer(200, OLD), there, renewal, Answer(200, LOGIN), there)
+    ours = vault(session, jwt)
+
+    async def story() -> object:
+        await ours.read("sys/auth")
+        return await ours.read("sys/auth")
+
+    assert asyncio.run(story()) == {"there": True}
+    assert session.asked[-1]["headers"]["X-Vault-Token"] == TOKEN
+
+
 @pytest.mark.parametrize("secret", ["Bearer opaque-and-unlike-any-other", "bearer 0123"])
 def test_a_bearers_token_goes_whatever_it_looks_like(secret: str) -> None:
     assert secret.split()[1] not in redacted(f"header {secret} was wrong")

@@ -86,6 +86,13 @@ def test_a_login_that_is_refused_without_a_word_is_told_without_one(jwt: TokenFi
     assert found.message.endswith("was refused")
 
 
+@pytest.mark.parametrize("said", [{}, {"auth": None}, {"auth": {}}, {"auth": TOKEN}])
+def test_a_login_without_a_token_is_told(jwt: TokenFile, said: object) -> None:
+    found = asyncio.run(failure(vault(jwt, Answer(200, said)).read("sys/auth")))
+    assert found.reason is Reason.LOGIN_REFUSED
+    assert found.message == "auth/kubernetes/login gave no token"
+
+
 @pytest.mark.parametrize("status", [500, 503])
 def test_what_shuts_the_gate_names_nobodys_role(jwt: TokenFile, status: int) -> None:
     """The gate tells everybody what one of them has met."""
