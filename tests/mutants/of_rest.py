@@ -85,6 +85,15 @@ REST_AND_HONESTY = (
         (f"{CALLS}::test_a_token_that_is_not_renewed_is_followed_by_a_login",),
     ),
     Mutant(
+        "new-token-thrown-away",
+        10,
+        "Who is refused with an old token does not throw away the new one.",
+        "operator/agent_identity/clients/vault.py",
+        "            if self._token is token:\n",
+        "            if True:\n",
+        (f"{CALLS}::test_who_is_refused_late_does_not_throw_away_the_new_token",),
+    ),
+    Mutant(
         "busy-spins",
         10,
         "What is busy for long is looked at less and less often.",

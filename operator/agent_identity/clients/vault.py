@@ -114,7 +114,8 @@ class Vault:
             except Failed as error:
                 if error.reason != Reason.FORBIDDEN or token.young:
                     raise
-            self._token = None
+            if self._token is token:
+                self._token = None
             token = await self._valid_token()
             return await self._send(method, path, body, token=token.value)
 

@@ -73,10 +73,10 @@ def jwt(tmp_path: Path) -> TokenFile:
     return TokenFile(tmp_path / "token")
 
 
-def vault(session: Session, jwt: TokenFile) -> Vault:
+def vault(session: Session, jwt: TokenFile, slots: int = 1) -> Vault:
     spec = class_of().vault
     assert spec is not None
-    return Vault(spec, cast("Any", session), jwt, slots=asyncio.Semaphore(1))
+    return Vault(spec, cast("Any", session), jwt, slots=asyncio.Semaphore(slots))
 
 
 LOGIN = {"auth": {"client_token": TOKEN, "lease_duration": 600}}
@@ -129,6 +129,42 @@ def test_a_token_that_is_not_renewed_is_followed_by_a_login(
 
     assert asyncio.run(story()) == {"there": True}
     assert session.asked[-1]["headers"]["X-Vault-Token"] == TOKEN
+
+
+class Late(Answer):
+    """One that comes when it is let go."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status, {})
+        self.comes = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        await self.comes.wait()
+        return self
+
+
+def test_who_is_refused_late_does_not_throw_away_the_new_token(
+    jwt: TokenFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_identity.clients.vault._YOUNG_SECONDS", 0)
+    there = Answer(200, {"data": {}})
+
+    async def story() -> list[dict[str, Any]]:
+        early, late = Late(403), Late(403)
+        answers = (Answer(200, LOGIN), there, early, late, Answer(200, LOGIN), there, there)
+        session = Session(*answers)
+        ours = vault(session, jwt, slots=2)
+        await ours.read("sys/auth")
+        first, second = (asyncio.create_task(ours.read("sys/auth")) for _ in range(2))
+        await asyncio.sleep(0)
+        early.comes.set()
+        await first
+        late.comes.set()
+        await second
+        return session.asked
+
+    asked = asyncio.run(story())
+    assert [a["url"].endswith("login") for a in asked].count(True) == 2
 
 
 @pytest.mark.parametrize("secret", ["Bearer opaque-and-unlike-any-other", "bearer 0123"])
