@@ -517,6 +517,15 @@ VAULT = (
         (f"{GUARDS}::test_while_a_debt_keeps_a_class_from_being_left_its_identities_are_told",),
     ),
     Mutant(
+        "class-freed-of-others-finalizers",
+        3,
+        "A finalizer that somebody put on a class while it was left stays.",
+        CLASSES,
+        "for f in current.meta.finalizers if",
+        "for f in agent_class.meta.finalizers if",
+        (f"{GUARDS}::test_a_finalizer_that_came_while_the_class_was_left_stays",),
+    ),
+    Mutant(
         "gone-class-served",
         8,
         "For a class that is gone nothing is written, and from one made anew nothing is taken.",

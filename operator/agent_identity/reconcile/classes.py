@@ -153,8 +153,8 @@ class ClassPipeline:
             status = class_status(agent_class, report, now(), problem)
             await self._own.write_status(agent_class, status)
             return problem
-        rest = [f for f in agent_class.meta.finalizers if f != CLEANUP_FINALIZER]
         current = self._world.classes.get(agent_class.name, agent_class)
+        rest = [f for f in current.meta.finalizers if f != CLEANUP_FINALIZER]
         await self._set_finalizers(current, rest)
         return None
 

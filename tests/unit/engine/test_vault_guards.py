@@ -384,6 +384,23 @@ async def test_a_class_stays_while_something_is_owed_to_its_vault() -> None:
     assert op.vault.entities == {}
 
 
+@told
+async def test_a_finalizer_that_came_while_the_class_was_left_stays() -> None:
+    op = Operator()
+    await op.ready()
+    delete_class(op)
+    plain = op.vault.keys
+
+    async def meanwhile(path: str) -> list[str]:
+        op.api.objects[CLASS]["metadata"]["finalizers"] = [CLEANUP, "example.com/x"]
+        op.world.see_class(op.api.put(CLASS, op.api.objects[CLASS]))
+        return await plain(path)
+
+    op.vault.keys = meanwhile  # type: ignore[method-assign]
+    await op.serve()
+    assert op.api.objects[CLASS]["metadata"]["finalizers"] == ["example.com/x"]
+
+
 # --- a class that nobody can be served by
 
 
