@@ -20,7 +20,8 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One write. resource: for CREATE and REPLACE. seen: for all but CREATE."""
+    """One write. resource: for CREATE and REPLACE, and for the RELEASE of what is still wanted.
+    seen: for all but CREATE."""
 
     verb: Verb
     ref: Ref
