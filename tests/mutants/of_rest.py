@@ -94,6 +94,24 @@ REST_AND_HONESTY = (
         (f"{CALLS}::test_who_is_refused_late_does_not_throw_away_the_new_token",),
     ),
     Mutant(
+        "failed-list-left-for-a-period",
+        10,
+        "A list of our own kinds that fails is made again soon.",
+        "operator/agent_identity/reconcile/engine.py",
+        (
+            "            await asyncio.sleep(self._period)\n"
+            "            await self._persist(self._own_lists.take_in)\n"
+        ),
+        (
+            "            await asyncio.sleep(self._period)\n"
+            "            try:\n"
+            "                await self._own_lists.take_in()\n"
+            "            except Failed:\n"
+            "                continue\n"
+        ),
+        (f"{REST}::test_a_list_that_fails_is_made_again_before_the_next_resync",),
+    ),
+    Mutant(
         "busy-spins",
         10,
         "What is busy for long is looked at less and less often.",

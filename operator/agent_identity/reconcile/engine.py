@@ -59,6 +59,7 @@ _SILENT_SECONDS = 180.0
 _STUCK_SECONDS = 120.0
 _MEASURE_SECONDS = 10.0
 _FIRST_LOOK_SECONDS = 8.0
+_LONGEST_PAUSE = 8.0
 # In logs and metrics.
 _LABELS = {Subject.IDENTITY: "identity", Subject.CLASS: "class", Subject.GRANT: "grant"}
 
@@ -167,6 +168,7 @@ class Engine:
             for _ in range(self._workers):
                 self._at_work.add(tasks.create_task(self._work()))
             tasks.create_task(self._resync())
+            tasks.create_task(self._list_again())
             tasks.create_task(self._watch_mesh())
             tasks.create_task(self._wait_for_late_logins())
             tasks.create_task(self._measure())
@@ -186,12 +188,14 @@ class Engine:
             await asyncio.wait(looks, timeout=_FIRST_LOOK_SECONDS)
 
     async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
+        pause = 1.0
         while True:
             try:
                 return await step()
             except Failed as failure:
-                log.warning("start: %s", failure.message)
-            await asyncio.sleep(random.uniform(0.5, 1.5))
+                log.warning("to be tried again: %s", failure.message)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _resync(self) -> None:
         """Everything once a period, each key at its own moment of it."""
@@ -199,10 +203,12 @@ class Engine:
             for key in self._all_keys():
                 self._queue.add(key, random.Random(str(key)).random() * self._period)
             await asyncio.sleep(self._period)
-            try:
-                await self._own_lists.take_in()
-            except Failed as failure:
-                log.warning("resync: %s", failure.message)
+
+    async def _list_again(self) -> None:
+        """Once a period too; a list that fails keeps nothing from being looked at."""
+        while True:
+            await asyncio.sleep(self._period)
+            await self._persist(self._own_lists.take_in)
 
     def _all_keys(self) -> list[Key]:
         classes = [c.meta.key for c in self._world.classes.values()]

@@ -1,6 +1,8 @@
 """At rest nothing is written; what drifts is repaired and told; one's trouble is nobody else's."""
 
 import asyncio
+import random
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -222,9 +224,15 @@ async def _nothing() -> None:
     return
 
 
-def engine_of(op: Operator, pipeline: Any, *informers: Any) -> Engine:
+def engine_of(
+    op: Operator,
+    pipeline: Any,
+    *informers: Any,
+    take_in: Callable[[], Awaitable[None]] = _nothing,
+    resync_seconds: float = 600,
+) -> Engine:
     """An engine whose own watches and loops do nothing, with one worker."""
-    idle: Any = SimpleNamespace(run=_for_ever, all=informers, load=_nothing, take_in=_nothing)
+    idle: Any = SimpleNamespace(run=_for_ever, all=informers, load=_nothing, take_in=take_in)
     idle.mesh_installed = bool
     return Engine(
         world=op.world,
@@ -238,7 +246,7 @@ def engine_of(op: Operator, pipeline: Any, *informers: Any) -> Engine:
         ledger=idle,
         events=idle,
         workers=1,
-        resync_seconds=600,
+        resync_seconds=resync_seconds,
     )
 
 
@@ -255,6 +263,30 @@ async def test_nothing_is_decided_before_everything_was_listed() -> None:
     assert not clumsy.reached.is_set()
     watch.synced.set()
     await engine.ready.wait()
+    run.cancel()
+
+
+@told
+async def test_a_list_that_fails_is_made_again_before_the_next_resync(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without_pause = SimpleNamespace(uniform=lambda *_: 0, Random=random.Random)
+    monkeypatch.setattr("agent_identity.reconcile.engine.random", without_pause)
+    lists: list[bool] = []
+    failed = asyncio.Event()
+
+    async def take_in() -> None:
+        lists.append(len(lists) != 1)
+        if not lists[-1]:
+            failed.set()
+            raise DOWN
+
+    engine = engine_of(Operator(), Clumsy(), take_in=take_in, resync_seconds=0.5)
+    run = asyncio.create_task(engine.run())
+    await failed.wait()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert lists == [True, False, True]
     run.cancel()
 
 
