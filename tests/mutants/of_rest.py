@@ -112,6 +112,15 @@ REST_AND_HONESTY = (
         (f"{REST}::test_a_list_that_fails_is_made_again_before_the_next_resync",),
     ),
     Mutant(
+        "first-looks-beside-the-queue",
+        10,
+        "A class whose first look lasts is not worked on twice at once.",
+        "operator/agent_identity/reconcile/engine.py",
+        "self._work_on(self._queue.take(key))",
+        "self._one(key)",
+        (f"{REST}::test_a_class_whose_first_look_lasts_is_not_worked_on_twice",),
+    ),
+    Mutant(
         "busy-spins",
         10,
         "What is busy for long is looked at less and less often.",

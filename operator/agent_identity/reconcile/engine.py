@@ -181,7 +181,7 @@ class Engine:
         await self._persist(self._ledger.load)
         await self._persist(self._own_lists.take_in)
         classes = [c.meta.key for c in self._world.classes.values()]
-        looks = [asyncio.create_task(self._one(key)) for key in classes]
+        looks = [asyncio.create_task(self._work_on(self._queue.take(key))) for key in classes]
         if looks:
             self._at_work |= set(looks)
             # One Vault that hangs does not keep all others waiting.
@@ -253,11 +253,14 @@ class Engine:
 
     async def _work(self) -> None:
         while (key := await self._queue.get()) is not None:
-            try:
-                await self._one(key)
-            finally:
-                self._queue.done(key)
-                self._moved_at = time.monotonic()
+            await self._work_on(key)
+
+    async def _work_on(self, key: Key) -> None:
+        try:
+            await self._one(key)
+        finally:
+            self._queue.done(key)
+            self._moved_at = time.monotonic()
 
     async def finish(self, seconds: float) -> bool:
         """Begin nothing new, and wait for what has begun. Whether all of it came to its end."""

@@ -60,6 +60,16 @@ class WorkQueue:
             await self._wait()
         return None
 
+    def take(self, key: Key) -> Key:
+        """Give a key out before its turn, due or not; `done` must follow."""
+        if self._since.pop(key, None) is not None:
+            keys = self._ready[key.namespace]
+            keys.remove(key)
+            if not keys:
+                del self._ready[key.namespace]
+        self._working.add(key)
+        return key
+
     def close(self) -> None:
         """No key is given out any more."""
         self.closed = True

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from test_memory_guards import DELETED, Json, told
@@ -15,6 +15,7 @@ from agent_identity.api.conditions import Reason
 from agent_identity.core.checks import Standing, Verdict
 from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.facts import Facts
+from agent_identity.core.identity import AgentClass
 from agent_identity.core.resource import Key, Kind, Resource
 from agent_identity.providers.rbac.desired import RbacRoom
 from agent_identity.reconcile.decide import Decision, decide, plan
@@ -263,6 +264,29 @@ async def test_nothing_is_decided_before_everything_was_listed() -> None:
     assert not clumsy.reached.is_set()
     watch.synced.set()
     await engine.ready.wait()
+    run.cancel()
+
+
+@told
+async def test_a_class_whose_first_look_lasts_is_not_worked_on_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent_identity.reconcile.engine._FIRST_LOOK_SECONDS", 0)
+    begun: list[str] = []
+
+    async def reconcile(agent_class: AgentClass) -> None:
+        begun.append(agent_class.name)
+        await _for_ever()
+
+    op = Operator()
+    op.classes = cast("Any", SimpleNamespace(reconcile=reconcile))
+    engine = engine_of(op, Clumsy())
+    run = asyncio.create_task(engine.run())
+    await engine.ready.wait()
+    op.identity("other", **FULL)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert begun == ["default"]
     run.cancel()
 
 

@@ -51,6 +51,22 @@ async def test_namespaces_take_turns() -> None:
 
 
 @in_loop
+async def test_what_is_taken_out_of_turn_is_given_to_nobody_else() -> None:
+    queue = WorkQueue()
+    for key in (A, B):
+        queue.add(key)
+    queue.take(A)
+    queue.take(C)
+    queue.add(C)
+    assert await queue.get() == B
+    assert queue.depth == 0
+    queue.done(A)
+    assert queue.depth == 0
+    queue.done(C)
+    assert await queue.get() == C
+
+
+@in_loop
 async def test_a_moment_that_lasts_is_looked_at_less_and_less_often() -> None:
     queue = WorkQueue()
     queue.put_off(A, 0)
