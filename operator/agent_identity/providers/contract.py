@@ -155,6 +155,11 @@ class ClassRoom(Protocol):
         """Take the class's own things away, and what nobody wants any more."""
         ...
 
+    def forget_former(self, name: str, now_there: AgentClass | None) -> None:
+        """A class of this name went, and maybe another one came: where the former could not be
+        left, nobody waits for its backend any more."""
+        ...
+
     async def pay(self, agent_class: AgentClass, debt: Debt) -> bool:
         """Take away what a deleted identity left behind. False: it is owed to another backend."""
         ...

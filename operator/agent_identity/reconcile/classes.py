@@ -36,6 +36,7 @@ class ClassPipeline:
     async def reconcile(self, known: AgentClass) -> Problem | None:
         """Serve the class, say how it stands, and wake its identities when that has changed."""
         agent_class = await self._as_it_is(known)
+        self.forget_former(known.name)
         if agent_class is None:
             return None
         if agent_class.deleting:
@@ -55,6 +56,15 @@ class ClassPipeline:
         and from one that was made anew nothing be taken."""
         await self._fresh.look_at_class(known.name)
         return self._world.classes.get(known.name)
+
+    def forget_former(self, name: str) -> None:
+        """Of a class that is gone, or has become another one, and could not be left: somebody has
+        taken its finalizer off."""
+        now_there = self._world.classes.get(name)
+        for room in self._rooms:
+            room.forget_former(name, now_there)
+        if now_there is None:
+            self._told.pop(name, None)
 
     def _asked(self, agent_class: AgentClass) -> list[ClassRoom]:
         return [room for room in self._rooms if room.asked(agent_class)]

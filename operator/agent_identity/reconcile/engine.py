@@ -292,8 +292,7 @@ class Engine:
 
     async def _reconcile(self, key: Key) -> Problem | None:
         if key.subject is Subject.CLASS:
-            agent_class = self._world.classes.get(key.name)
-            return await self._classes.reconcile(agent_class) if agent_class else None
+            return await self._reconcile_class(key.name)
         if key.subject is Subject.GRANT:
             return await self._reconcile_grant(key)
         facts = self._world.facts(key)
@@ -307,6 +306,12 @@ class Engine:
         if facts.identity.deleting:
             return await self._revoker.revoke(facts)
         return await self._pipeline.reconcile(facts)
+
+    async def _reconcile_class(self, name: str) -> Problem | None:
+        if agent_class := self._world.classes.get(name):
+            return await self._classes.reconcile(agent_class)
+        self._classes.forget_former(name)
+        return None
 
     async def _reconcile_grant(self, key: Key) -> Problem | None:
         facts = self._world.grants.facts(key)

@@ -137,6 +137,7 @@ class World:
         known = self.classes.get(name)
         if known is not None and known.meta.uid == uid:
             del self.classes[name]
+            self._enqueue(known.meta.key)
             self._class_changed(name)
 
     def _class_changed(self, name: str) -> None:

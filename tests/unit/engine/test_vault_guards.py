@@ -6,12 +6,14 @@ from typing import Any, cast
 
 import pytest
 from test_memory_guards import DELETED, Json, MemoryVault, told
+from test_rest_guards import engine_of
 from test_wiring_guards import CLASS, CLEANUP, FULL, HOME, Operator
 
 from agent_identity.api.conditions import Reason
 from agent_identity.clients.kube import ApiError
 from agent_identity.clients.vault import Vault
 from agent_identity.core.errors import Failed, Problem
+from agent_identity.core.facts import Facts
 from agent_identity.core.resource import Key, Kind
 from agent_identity.providers.contract import Debt
 
@@ -727,6 +729,88 @@ async def test_at_another_vault_a_role_of_the_same_name_goes(by: str) -> None:
         await op.serve_other()
     assert AGENT not in another.stored
     assert AGENT in op.vault.stored
+
+
+# --- a class whose finalizer was taken off by hand
+
+
+class Idle:
+    """A pipeline that does nothing."""
+
+    async def reconcile(self, facts: Facts) -> None:
+        return
+
+
+async def _freed_by_hand(op: Operator) -> None:
+    """The class could not be left, and is gone."""
+    delete_class(op)
+    await op.serve()
+    await _gone(op)
+
+
+async def _gone(op: Operator) -> None:
+    """The class is, and the engine has looked at it."""
+    await op.drain()
+    del op.api.objects[CLASS]
+    op.world.lose_class("default", "uid-of-default")
+    run = asyncio.create_task(engine_of(op, Idle()).run())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert op.queue.depth == 0
+    run.cancel()
+
+
+@told
+async def test_a_vault_that_is_gone_for_good_holds_nobody_back() -> None:
+    op = Operator()
+    await op.ready()
+    op.vault.broken[""] = DOWN
+    await _freed_by_hand(op)
+    problem = await op.turn()
+    assert problem is not None
+    assert problem.reason is Reason.CLASS_NOT_FOUND
+    op.delete()
+    assert await op.turn() is None
+    assert op.path_of("agent") not in op.api.objects
+
+
+@told
+async def test_of_a_class_made_anew_at_another_vault_the_former_one_holds_nobody_back() -> None:
+    another = MemoryVault()
+    op = TwoAddresses(another=another)
+    await op.ready()
+    op.vault.broken[""] = DOWN
+    delete_class(op)
+    await op.serve()
+    del op.api.objects[CLASS]
+    op.agent_class(vault=op.api.objects[OTHER]["spec"]["vault"])
+    assert await op.serve() is None
+    assert await op.turn() is None
+    assert AGENT in another.stored
+
+
+@told
+async def test_while_its_vault_answers_an_identity_loses_what_it_has_there() -> None:
+    op = Operator()
+    await op.ready()
+    await _gone(op)
+    await op.turn()
+    assert AGENT not in op.vault.stored
+
+
+@told
+async def test_a_vault_that_another_class_has_is_not_forgotten() -> None:
+    op = Operator()
+    body = op.api.objects[CLASS]
+    meta = {**body["metadata"], "name": "other", "uid": "uid-of-other"}
+    op.world.see_class(op.api.put(OTHER, {**body, "metadata": meta}))
+    await op.ready()
+    await op.classes.reconcile(op.world.classes["other"])
+    op.vault.broken[""] = DOWN
+    await _freed_by_hand(op)
+    op.vault.broken.clear()
+    await op.turn()
+    assert AGENT not in op.vault.stored
 
 
 @told

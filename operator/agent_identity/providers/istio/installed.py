@@ -35,5 +35,8 @@ class MeshInstalled:
     async def leave(self, agent_class: AgentClass, wanted: Wanted) -> None:
         """A class has nothing of its own in the mesh."""
 
+    def forget_former(self, name: str, now_there: AgentClass | None) -> None:
+        """Nothing is known of any class."""
+
     async def pay(self, agent_class: AgentClass, debt: Debt) -> bool:
         return False

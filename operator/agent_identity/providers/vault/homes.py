@@ -130,10 +130,14 @@ class Homes:
         place.roles = (ours - gone) | since
         place.left &= place.roles
 
-    def leave(self, agent_class: AgentClass) -> None:
+    def of_class(self, class_name: str) -> str:
+        """The home that a class of this name has; empty where it never had one."""
+        return self._home_of_class.get(class_name, "")
+
+    def leave(self, class_name: str) -> None:
         """The class has nothing there any more."""
-        self._clients.pop(agent_class.name, None)
-        name = self._home_of_class.pop(agent_class.name, "")
+        self._clients.pop(class_name, None)
+        name = self._home_of_class.pop(class_name, "")
         if name not in self._home_of_class.values():
             self._known.pop(name, None)
 

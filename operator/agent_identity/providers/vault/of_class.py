@@ -114,8 +114,22 @@ class VaultClasses:
         if left := await self._sweep(home, wanted):
             raise left
         await self._remove_policies(agent_class, home, keep=set())
-        self._homes.leave(agent_class)
+        self._homes.leave(agent_class.name)
         self._troubles.pop(agent_class.name, None)
+
+    def forget_former(self, name: str, now_there: AgentClass | None) -> None:
+        """Where it was in no trouble its identities take away there what they have."""
+        if now_there is not None and self._is_where_it_was(now_there):
+            return
+        if self._troubles.pop(name, None):
+            self._homes.leave(name)
+
+    def _is_where_it_was(self, agent_class: AgentClass) -> bool:
+        """Or can't be read at the moment: a Vault that a class has it has for good."""
+        if agent_class.spec is None:
+            return True
+        vault = agent_class.vault
+        return vault is not None and vault_home(vault) == self._homes.of_class(agent_class.name)
 
     async def pay(self, agent_class: AgentClass, debt: Debt) -> bool:
         vault = agent_class.vault
