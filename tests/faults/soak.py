@@ -162,15 +162,19 @@ class Soak:
         return took
 
     async def _churn(self, rate: float) -> None:
-        chance = random.Random(2)
-        async with asyncio.TaskGroup() as tasks:
+        chance, jobs = random.Random(2), set[asyncio.Task[None]]()
+        try:
             while rate:
                 name = chance.choice(self.fleet.names)
                 roles = chance.choice([[READER], [READER, OTHER_READER], [OTHER_READER]])
                 replaced = chance.random() < 0.2
                 job = self.fleet.replace(name) if replaced else self.fleet.change(name, roles)
-                tasks.create_task(_forgiven(job))
+                jobs.add(task := asyncio.create_task(_forgiven(job)))
+                task.add_done_callback(jobs.discard)
                 await asyncio.sleep(1 / rate)
+        finally:
+            # One that was deleted is to be made anew, else the fleet would be smaller.
+            await asyncio.gather(*jobs)
 
     async def _look(self, felt: Felt, began: float) -> None:
         operator = self._theatre.operator
@@ -256,20 +260,25 @@ async def run(healthy: int, broken: int, minutes: float, rate: float) -> str:
     """The table."""
     async with Theatre(report=_say) as theatre:
         soak = Soak(theatre, healthy, broken)
-        rows = []
+        rows: list[str] = []
+
+        async def feel(name: str, seconds: float, rate: float) -> None:
+            rows.append(_row(name, await soak.feel(seconds, rate)))
+            _say(rows[-1])
+
         for fleet in (soak.bystander, soak.fleet):
             await fleet.create()
             await fleet.until_ready()
         _say(f"{healthy} identities are Ready")
-        rows.append(_row("at rest", await soak.feel(60, 0)))
-        rows.append(_row(f"{rate:g} changes a second", await soak.feel(120, rate)))
+        await feel("at rest", 60, 0)
+        await feel(f"{rate:g} changes a second", 120, rate)
         soak.refuse()
         await soak.broken.create()
         _say(f"{broken} broken ones are there")
-        rows.append(_row(f"and {broken} broken", await soak.feel(120, rate)))
+        await feel(f"and {broken} broken", 120, rate)
         soak.storm()
         _say(f"{minutes:g} minutes of changes and faults")
-        rows.append(_row("and faults at random", await soak.feel(minutes * 60, rate)))
+        await feel("and faults at random", minutes * 60, rate)
         soak.calm()
         began = time.monotonic()
         await soak.fleet.until_ready()

@@ -81,10 +81,6 @@ class Homes:
     def get(self, name: str) -> Home | None:
         return self._known.get(name)
 
-    def of_class(self, name: str) -> str:
-        """Name of the home that a class said last; empty where it never could."""
-        return self._home_of_class.get(name, "")
-
     def names(self) -> list[str]:
         return sorted(self._known)
 
