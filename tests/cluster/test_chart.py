@@ -575,7 +575,7 @@ def test_the_documented_order_of_an_uninstall_never_hangs(life: Life) -> None:
     commands = [
         line.partition("#")[0].split() for line in chapter.splitlines() if line.startswith("    ")
     ]
-    assert len(commands) == 8
+    assert len(commands) == 9
     life.now.start()
     life.now.wait_ready()
     leave_a_pod_and_a_grant(life.bed)
@@ -585,7 +585,7 @@ def test_the_documented_order_of_an_uninstall_never_hangs(life: Life) -> None:
             life.bed.helm(*arguments)
             life.now.stop()
         elif arguments[0] == "get":
-            listed = kubectl(life.bed, *arguments)
+            listed += kubectl(life.bed, *arguments)
         else:
             # Without the controllers of a namespace's whole content its end may take a while.
             kubectl(life.bed, *arguments, "--timeout=60s")
