@@ -229,9 +229,11 @@ class Replica:
         else:
             log.warning("work is abandoned between two writes")
         self._fence.close()
-        still = await _within(self._write_seconds + _MOMENT, self._fence.quiet())
+        # It would take the closed fence for a lost Lease. That outlasts what has been sent, also
+        # where nobody renews it.
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
+        still = await _within(self._write_seconds + _MOMENT, self._fence.quiet())
         if self._election and still:
             await self._election.release()
 

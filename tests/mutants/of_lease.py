@@ -3,11 +3,13 @@
 from mutants.model import Mutant
 
 FENCE = "operator/agent_identity/clients/lease.py"
+REPLICA = "operator/agent_identity/replica.py"
 LEASES = "operator/agent_identity/reconcile/lease.py"
 SENT = "tests/unit/clients/test_fence.py"
 LATE = f"{SENT}::test_time_that_passes_between_two_steps_of_sending_lets_nothing_out"
 LEADS = "tests/unit/engine/test_lease_guards.py"
 FINISH = "tests/unit/engine/test_finish_guards.py"
+ENDS = "tests/unit/engine/test_replica_guards.py"
 PAIRS = "tests/cluster/test_high_availability.py"
 
 LEASE = (
@@ -151,10 +153,32 @@ LEASE = (
         (f"{SENT}::test_it_is_quiet_once_every_change_is_answered",),
     ),
     Mutant(
+        "own-end-taken-for-a-loss",
+        16,
+        "A process that ends in order gives the Lease back, however slow its last write is.",
+        REPLICA,
+        "        keeping.cancel()\n"
+        "        await asyncio.gather(keeping, return_exceptions=True)\n"
+        "        still = await _within(self._write_seconds + _MOMENT, self._fence.quiet())\n",
+        "        still = await _within(self._write_seconds + _MOMENT, self._fence.quiet())\n"
+        "        keeping.cancel()\n"
+        "        await asyncio.gather(keeping, return_exceptions=True)\n",
+        (f"{ENDS}::test_a_write_that_is_slow_to_end_costs_no_lease",),
+    ),
+    Mutant(
+        "given-back-before-the-answer",
+        16,
+        "While a write has no answer, the Lease is not given back.",
+        REPLICA,
+        "        if self._election and still:\n",
+        "        if self._election:\n",
+        (f"{ENDS}::test_after_a_write_that_does_not_end_the_lease_is_left_to_run_out",),
+    ),
+    Mutant(
         "kopf-takes-the-signals",
         16,
         "A signal ends the process in order, and not kopf first.",
-        "operator/agent_identity/replica.py",
+        REPLICA,
         "        self._heed_signals()\n        self._watching = True\n",
         "        self._watching = True\n",
         (f"{PAIRS}::test_a_leader_that_is_told_to_end_hands_over",),
