@@ -12,7 +12,6 @@ import aiohttp
 import kopf
 
 from agent_identity.clients.kube import (
-    OURS,
     READ_SECONDS,
     Kube,
     authenticated_session,
@@ -31,28 +30,14 @@ from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.world import World
 from agent_identity.settings import Settings
 from agent_identity.telemetry import LEADER, log
+from agent_identity.watchers import Watchers
 from agent_identity.wiring import build_engine
 
 _API_CONNECTIONS = 48
 _KOPF_CONNECTIONS = 8
 _LEASE_CONNECTIONS = 2
-_WATCHERS = len(OURS)
-_LOOK_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 2.0
 _MOMENT = 0.3
-
-
-def _watchers_missing() -> bool:
-    """kopf does not start a watcher anew that ended by cancellation: then nothing is seen."""
-    names = [task.get_name() for task in asyncio.all_tasks()]
-    return sum(name.startswith("watcher for agent") for name in names) < _WATCHERS
-
-
-async def _until_one_is_missing() -> None:
-    """Once they are all there. kopf tells nobody that one has ended, and starts no other."""
-    for missing in (False, True):
-        while _watchers_missing() is not missing:  # noqa: ASYNC110
-            await asyncio.sleep(_LOOK_SECONDS)
 
 
 class Replica:
@@ -66,7 +51,8 @@ class Replica:
         self._told = asyncio.Event()
         self._election: Election | None = None
         self._engine: Engine | None = None
-        self._watching = False
+        self._watching = asyncio.Event()
+        self._watchers = Watchers()
 
     async def run(self) -> None:
         """Returns where a signal ends it, once all is in order; raises where anything else does."""
@@ -171,7 +157,7 @@ class Replica:
             _cancelled_at_the_end(self._keep()) as keeping,
             _cancelled_at_the_end(engine.run()) as working,
             _cancelled_at_the_end(self._watch(engine, world)) as watching,
-            _cancelled_at_the_end(_until_one_is_missing()) as blind,
+            _cancelled_at_the_end(self._until_blind(kube)) as blind,
         ):
             await _first_of(keeping, working, watching, told, blind)
             # What has begun can come to its end without it, and another one may lead at once.
@@ -180,7 +166,7 @@ class Replica:
                 await _first_of(keeping, working, watching, ended)
                 await ended
             if is_blind:
-                raise RuntimeError("a watcher of kopf's has ended")
+                raise RuntimeError("a kind of ours is served, and kopf does not watch it")
 
     async def _keep(self) -> None:
         """While this process may write. Another one leads afterwards, and whatever is under way
@@ -215,10 +201,15 @@ class Replica:
         )
         # It has just taken the signals, and would end everything at once.
         self._heed_signals()
-        self._watching = True
+        self._watching.set()
         # At its end it cancels every task that was not there before.
         await kopf.run_tasks(tasks, ignored=before)
         raise RuntimeError("kopf has ended by itself")
+
+    async def _until_blind(self, kube: Kube) -> None:
+        """Once kopf has begun to look: before, it would be asked in vain what is served."""
+        await self._watching.wait()
+        await self._watchers.until_one_is_missing(kube)
 
     async def _end(self, engine: Engine, keeping: asyncio.Task[Any]) -> None:
         """Begin nothing, end what has begun, write nothing any more; then another may lead."""
@@ -242,8 +233,8 @@ class Replica:
     def _sick(self) -> str:
         if self._engine is None:
             return ""
-        gone = self._watching and _watchers_missing()
-        return self._engine.sick() or ("a watcher of kopf's is gone" if gone else "")
+        gone = self._watching.is_set() and self._watchers.missing()
+        return self._engine.sick() or ("a kind of ours is not watched" if gone else "")
 
     def _unready(self) -> str:
         """A healthy standby is ready: an update may go on to the next one."""
@@ -251,8 +242,8 @@ class Replica:
             return "ending"
         if self._engine is None:
             return "" if self._election and self._election.hears() else "starting"
-        works = self._engine.ready.is_set() and self._engine.sees() and not _watchers_missing()
-        return "" if works else "starting"
+        works = self._engine.ready.is_set() and self._engine.sees()
+        return "" if works and not self._watchers.missing() else "starting"
 
 
 def _passing_all() -> Fence:

@@ -179,8 +179,8 @@ LEASE = (
         16,
         "A signal ends the process in order, and not kopf first.",
         REPLICA,
-        "        self._heed_signals()\n        self._watching = True\n",
-        "        self._watching = True\n",
+        "        self._heed_signals()\n        self._watching.set()\n",
+        "        self._watching.set()\n",
         (f"{PAIRS}::test_a_leader_that_is_told_to_end_hands_over",),
     ),
     Mutant(

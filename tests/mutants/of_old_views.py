@@ -6,11 +6,13 @@ EXECUTE = "operator/agent_identity/reconcile/execute.py"
 REVOKE = "operator/agent_identity/reconcile/revoke.py"
 PIPELINE = "operator/agent_identity/reconcile/pipeline.py"
 LOOK = "operator/agent_identity/reconcile/second_look.py"
+WATCHERS = "operator/agent_identity/watchers.py"
 INFORMER = "operator/agent_identity/reconcile/informer.py"
 OWN = "operator/agent_identity/reconcile/own.py"
 KUBE = "operator/agent_identity/clients/kube.py"
 ENDING = "tests/unit/engine/test_ending_guards.py"
 SECOND = "tests/unit/engine/test_second_look_guards.py"
+MISSED = "tests/unit/engine/test_watchers_guards.py"
 LISTS = "tests/unit/reconcile/test_informer.py"
 ANSWERS = "tests/unit/clients/test_kube_answers.py"
 NEWCOMERS = "operator/agent_identity/reconcile/newcomers.py"
@@ -125,6 +127,33 @@ OLD_VIEWS = (
         "TimeoutError, ValueError, KeyError, TypeError) as error",
         "TimeoutError, ValueError) as error",
         (f"{ANSWERS}::test_what_is_no_event_breaks_the_watch_and_nothing_else",),
+    ),
+    Mutant(
+        "absent-kind-missed",
+        10,
+        "Without one CRD of ours the process goes on with the other kinds.",
+        WATCHERS,
+        "        return not _unwatched() <= self._absent\n",
+        "        return bool(_unwatched())\n",
+        (f"{MISSED}::test_a_kind_that_is_not_served_is_not_missed",),
+    ),
+    Mutant(
+        "kind-that-is-back-not-seen",
+        10,
+        "A kind that is served again is seen again.",
+        WATCHERS,
+        "                if _unwatched():\n",
+        "                if _unwatched() - self._absent:\n",
+        (f"{MISSED}::test_a_kind_that_is_back_is_missed",),
+    ),
+    Mutant(
+        "ended-watcher-not-missed",
+        10,
+        "A watcher of our kinds that ends for good ends the process.",
+        WATCHERS,
+        "            self._absent = _PLURALS - await _served(kube)\n",
+        "            self._absent = _unwatched()\n",
+        (f"{MISSED}::test_a_watcher_that_ends_is_missed",),
     ),
     Mutant(
         "unsaid-right-that-stays",
