@@ -7,12 +7,18 @@ REVOKE = "operator/agent_identity/reconcile/revoke.py"
 PIPELINE = "operator/agent_identity/reconcile/pipeline.py"
 LOOK = "operator/agent_identity/reconcile/second_look.py"
 WATCHERS = "operator/agent_identity/watchers.py"
+WORLD = "operator/agent_identity/reconcile/world.py"
+GRANTS_SEEN = "operator/agent_identity/reconcile/grants_seen.py"
 INFORMER = "operator/agent_identity/reconcile/informer.py"
 OWN = "operator/agent_identity/reconcile/own.py"
 KUBE = "operator/agent_identity/clients/kube.py"
 ENDING = "tests/unit/engine/test_ending_guards.py"
 SECOND = "tests/unit/engine/test_second_look_guards.py"
 MISSED = "tests/unit/engine/test_watchers_guards.py"
+SEEN = (
+    "tests/unit/reconcile/test_world.py"
+    "::test_an_answer_from_before_a_deletion_brings_nothing_of_ours_back"
+)
 LISTS = "tests/unit/reconcile/test_informer.py"
 ANSWERS = "tests/unit/clients/test_kube_answers.py"
 NEWCOMERS = "operator/agent_identity/reconcile/newcomers.py"
@@ -110,7 +116,7 @@ OLD_VIEWS = (
         12,
         "An answer from before an object's deletion does not bring it back.",
         INFORMER,
-        "if version <= max(gone_at, self._versions.get(key, -1)):",
+        "if version <= max(self._gone.version(key), self._versions.get(key, -1)):",
         "if version <= self._versions.get(key, -1):",
         (
             f"{LISTS}::test_an_answer_from_before_a_deletion_brings_nothing_back",
@@ -118,6 +124,33 @@ OLD_VIEWS = (
             f"{LISTS}::test_an_answer_from_before_a_list_without_it_brings_nothing_back",
             "tests/unit/engine/test_rest_guards.py::test_what_goes_before_its_answer_has_come_is_made_anew",
         ),
+    ),
+    Mutant(
+        "gone-identity-brought-back",
+        12,
+        "Nor is an identity brought back that is gone, by whichever answer.",
+        WORLD,
+        '        if metadata["uid"] in self._gone:\n',
+        "        if False:\n",
+        (f"{SEEN}[identity]",),
+    ),
+    Mutant(
+        "gone-class-brought-back",
+        12,
+        "Nor is a class brought back that is gone, by whichever answer.",
+        WORLD,
+        '        if body["metadata"]["uid"] in self._gone:\n',
+        "        if False:\n",
+        (f"{SEEN}[class]",),
+    ),
+    Mutant(
+        "gone-grant-brought-back",
+        12,
+        "Nor is a grant brought back that is gone, by whichever answer.",
+        GRANTS_SEEN,
+        '        if metadata["uid"] in self._gone:\n',
+        "        if False:\n",
+        (f"{SEEN}[grant]",),
     ),
     Mutant(
         "no-event-ends-the-process",

@@ -8,6 +8,7 @@ from agent_identity.core.grants import Caller, GrantFacts, holds_for, main_ref, 
 from agent_identity.core.identity import Grant, Identity, means_the_same, parse_grant
 from agent_identity.core.resource import Key, PolicyView, Subject
 from agent_identity.reconcile.callers import Callers, outbound_of
+from agent_identity.reconcile.gone import Gone
 from agent_identity.reconcile.multimap import Multimap
 from agent_identity.reconcile.objects import Objects
 from agent_identity.reconcile.pods import Pod, Pods
@@ -37,6 +38,7 @@ class Grants:
         self._objects = objects
         self._pods = pods
         self._mesh_installed = mesh_installed
+        self._gone: Gone[str] = Gone()
         self.all: dict[Key, Grant] = {}
         self._by_namespace: Multimap[str, Key] = Multimap()
         self._written: dict[Key, Pairs] = {}
@@ -47,6 +49,8 @@ class Grants:
     def see(self, body: Mapping[str, Any], *, own: bool = False) -> None:
         """An AgentAccessGrant as the API server told it; own: see `World.see_identity`."""
         metadata = body["metadata"]
+        if metadata["uid"] in self._gone:
+            return
         before = self.all.get(Key(metadata["namespace"], metadata["name"], Subject.GRANT))
         if before and int(before.meta.resource_version) >= int(metadata["resourceVersion"]):
             return
@@ -64,6 +68,7 @@ class Grants:
 
     def lose(self, key: Key, uid: str) -> None:
         """An AgentAccessGrant is gone."""
+        self._gone.add(uid)
         known = self.all.get(key)
         if known is None or known.meta.uid != uid:
             return

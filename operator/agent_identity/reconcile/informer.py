@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from agent_identity.clients.kube import Api, ApiError, Kube
 from agent_identity.core.errors import Failed
 from agent_identity.core.resource import Key
+from agent_identity.reconcile.gone import Gone
 from agent_identity.telemetry import log
 
 T = TypeVar("T")
@@ -24,8 +25,6 @@ _ABSENT_PAUSE = 5.0
 _FAILURES = 5
 _REOPEN_PAUSE = 0.1
 _RELIST_SECONDS = 600.0
-# Longer than any answer is under way.
-_GONE_SECONDS = 60.0
 
 
 class Informer(Generic[T]):
@@ -54,7 +53,7 @@ class Informer(Generic[T]):
         self._optional = optional
         self._relist = relist
         self._versions: dict[Key, int] = {}
-        self._gone: dict[Key, tuple[int, float]] = {}
+        self._gone: Gone[Key] = Gone()
         self.items: dict[Key, T] = {}
         self.installed = True
         self.failing = False
@@ -98,7 +97,6 @@ class Informer(Generic[T]):
         self.installed = True
         for key in [k for k in self.items if k not in seen and self._versions[k] <= int(version)]:
             self._drop(key, int(version))
-        self._forget_long_gone()
         self._heard()
         self.failing = False
         self.synced.set()
@@ -135,8 +133,7 @@ class Informer(Generic[T]):
         """Take in an object, from the watch or from the answer to a write: the newer counts.
         Versions of one kind can be compared (Kubernetes API concepts, "Resource versions")."""
         key, version = _key(body), int(body["metadata"]["resourceVersion"])
-        gone_at, _ = self._gone.get(key, (-1, 0.0))
-        if version <= max(gone_at, self._versions.get(key, -1)):
+        if version <= max(self._gone.version(key), self._versions.get(key, -1)):
             return
         self._versions[key] = version
         before, after = self.items.get(key), self._parse(body)
@@ -149,20 +146,11 @@ class Informer(Generic[T]):
             self._drop(key, version)
 
     def _drop(self, key: Key, version: int) -> None:
-        """version: at which it is gone; -1 where only that is known which it had. An answer from
-        before may still be under way, and nothing would tell of the deletion once more."""
-        self._forget_long_gone()
-        self._gone.pop(key, None)
-        self._gone[key] = max(version, self._versions.pop(key, -1)), time.monotonic()
+        """version: at which it is gone; -1 where only that is known which it had."""
+        self._gone.add(key, max(version, self._versions.pop(key, -1)))
         before = self.items.pop(key, None)
         if before is not None:
             self._changed(before, None)
-
-    def _forget_long_gone(self) -> None:
-        """They stand in the order in which they went."""
-        until = time.monotonic() - _GONE_SECONDS
-        while self._gone and next(iter(self._gone.values()))[1] < until:
-            del self._gone[next(iter(self._gone))]
 
 
 def _key(body: Mapping[str, Any]) -> Key:

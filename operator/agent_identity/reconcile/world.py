@@ -42,6 +42,7 @@ from agent_identity.core.spiffe import SpiffeID
 from agent_identity.reconcile.bindings import ForeignBindings
 from agent_identity.reconcile.callers import Callers, outbound_of
 from agent_identity.reconcile.callers import Standing as CallerStanding
+from agent_identity.reconcile.gone import Gone
 from agent_identity.reconcile.grants_seen import Grants
 from agent_identity.reconcile.index import Index
 from agent_identity.reconcile.objects import Objects, guards_anew
@@ -69,6 +70,7 @@ class World:
         self.pods = Pods()
         self.services = Services()
         self._uids: set[str] = set()
+        self._gone: Gone[str] = Gone()
         self._own_write = False
         self._making: dict[Ref, bytes] = {}
         self._index = Index()
@@ -91,6 +93,8 @@ class World:
         """An AgentIdentity as the API server told it. own: as the answer to our own write, whose
         finalizers and status are no news."""
         metadata = body["metadata"]
+        if metadata["uid"] in self._gone:
+            return
         before = self.identities.get(Key(metadata["namespace"], metadata["name"]))
         # Most of what a watch tells is the echo of our own writes.
         if before and _version(before) >= int(metadata["resourceVersion"]):
@@ -107,6 +111,7 @@ class World:
 
     def lose_identity(self, key: Key, uid: str) -> None:
         """An AgentIdentity is gone."""
+        self._gone.add(uid)
         before = self.identities.get(key)
         if before is None or before.meta.uid != uid:
             return
@@ -121,6 +126,8 @@ class World:
 
     def see_class(self, body: Mapping[str, Any], *, own: bool = False) -> None:
         """An AgentIdentityClass as the API server told it; own: see `see_identity`."""
+        if body["metadata"]["uid"] in self._gone:
+            return
         after = parse_class(body)
         before = self.classes.get(after.name)
         if before and _version(before) >= _version(after):
@@ -134,6 +141,7 @@ class World:
 
     def lose_class(self, name: str, uid: str) -> None:
         """An AgentIdentityClass is gone."""
+        self._gone.add(uid)
         known = self.classes.get(name)
         if known is not None and known.meta.uid == uid:
             del self.classes[name]

@@ -8,7 +8,7 @@ from test_wiring_guards import FULL, NAMES, Operator
 
 from agent_identity.api.conditions import Reason
 from agent_identity.core.errors import Failed
-from agent_identity.core.resource import Key, Kind, Ref
+from agent_identity.core.resource import Kind, Ref
 
 DOWN = Failed(Reason.UNREACHABLE, "no answer")
 
@@ -59,7 +59,7 @@ async def test_objects_that_are_in_nobodys_way_any_more_take_nothing() -> None:
 async def test_a_class_sweeps_no_role_of_one_that_it_has_not_seen_yet() -> None:
     op = Operator()
     await op.ready()
-    op.world.lose_identity(Key("agents", "agent"), "uid-of-agent")
+    op.start_anew(unseen="agent")
     await op.serve()
     assert op.role_of("agent") in op.vault.stored
 

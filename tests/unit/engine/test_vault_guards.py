@@ -719,11 +719,12 @@ async def test_at_another_vault_a_role_of_the_same_name_goes(by: str) -> None:
     await op.ready()
     another.stored[AGENT] = dict(op.vault.stored[AGENT])
     if by == "turn":
-        op.world.lose_identity(Key("agents", "agent"), "uid-of-agent")
+        op.start_anew(unseen="agent")
         op.vault.broken["DELETE"] = another.broken["DELETE"] = DOWN
         await op.serve_other()
         another.broken.clear()
         op.identity(**FULL)
+        await op.serve()
         await op.turn()
     else:
         await op.serve_other()

@@ -75,6 +75,7 @@ class Operator:
         self.vault.calls = self.api.calls
         self.deadline = deadline
         self.now = 0.0
+        self._made: set[str] = set()
         self._start()
         self.namespace(agents="allowed")
         self.agent_class()
@@ -88,8 +89,8 @@ class Operator:
         self.restart()
         self.world.namespace_changed(None, Namespace("kube-system", "uid-of-cluster", {}, False))
 
-    def start_anew(self) -> None:
-        """As a new process, which has listed everything."""
+    def start_anew(self, *, unseen: str = "") -> None:
+        """As a new process, which has listed everything. unseen: an identity that came later."""
         self._start()
         see: dict[str, Callable[[Json], None]] = {
             "namespaces": self.informers.namespaces.remember,
@@ -99,7 +100,8 @@ class Operator:
         }
         see |= {p.split("/")[-2]: partial(self.informers.saw, Kind(k)) for k, p in NAMES.items()}
         for path, body in self.api.objects.items():
-            see[path.split("/")[-2]](body)
+            if path != self.path_of(unseen):
+                see[path.split("/")[-2]](body)
 
     def restart(self) -> None:
         """Anew what forgets: all but what the watches know."""
@@ -171,7 +173,11 @@ class Operator:
         there = self.api.objects.get(path, {})
         before = there.get("metadata", {"generation": 0, "name": name, "namespace": "agents"})
         body = {**there, "metadata": before | {"generation": before["generation"] + 1}}
-        body["metadata"].setdefault("uid", f"uid-of-{name}")
+        if "uid" not in before:
+            # No two objects have one UID, though the one come after the other.
+            anew = path in self._made
+            body["metadata"]["uid"] = f"uid-of-{'another-' if anew else ''}{name}"
+            self._made.add(path)
         return self.api.put(path, body | {"spec": spec})
 
     def delete(self, name: str = "agent", *, at: float | None = None) -> None:

@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from agent_identity.clients.kube import Api
 from agent_identity.core.resource import Key
-from agent_identity.reconcile import informer as module
 from agent_identity.reconcile.informer import Informer
 
 Body = dict[str, Any]
@@ -105,13 +103,3 @@ def test_an_answer_from_before_a_list_without_it_brings_nothing_back() -> None:
         run.cancel()
 
     asyncio.run(story())
-
-
-def test_deletions_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    informer, now = informer_of(Forgetful()), 0.0
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
-    for version in range(1, 1000):
-        now += 1
-        informer.remember(thing(version, f"thing-{version}"))
-        informer.forget(Key("", f"thing-{version}"), version)
-    assert str(vars(informer)).count("thing-") < 100

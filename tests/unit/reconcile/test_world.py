@@ -1,6 +1,8 @@
 """Who is looked at when something changes, and who an agent is to those it calls."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -8,7 +10,7 @@ from agent_identity.core.facts import ForeignBinding
 from agent_identity.core.identity import Namespace
 from agent_identity.core.names import account_ref
 from agent_identity.core.observed import observe_object
-from agent_identity.core.resource import Key, Kind
+from agent_identity.core.resource import Key, Kind, Subject
 from agent_identity.reconcile.bindings import parse_cluster_binding
 from agent_identity.reconcile.objects import LATE_LOGIN_SECONDS, Objects
 from agent_identity.reconcile.pods import Pod
@@ -128,6 +130,53 @@ def test_an_older_version_is_not_taken_for_news(story: Story) -> None:
     assert facts is not None
     assert facts.identity.spec is not None
     assert facts.identity.spec.rbac is not None
+
+
+class Seen(NamedTuple):
+    """One kind of ours, as the world is told of it and keeps it."""
+
+    see: Callable[[Any], None]
+    lose: Callable[[str], None]
+    there: Callable[[], list[str]]
+
+
+KINDS: dict[str, Callable[[World], Seen]] = {
+    "identity": lambda world: Seen(
+        partial(world.see_identity, own=True),
+        lambda uid: world.lose_identity(AGENT, uid),
+        lambda: [one.meta.uid for one in world.identities.values()],
+    ),
+    "grant": lambda world: Seen(
+        partial(world.grants.see, own=True),
+        lambda uid: world.grants.lose(Key("agents", "agent", Subject.GRANT), uid),
+        lambda: [one.meta.uid for one in world.grants.all.values()],
+    ),
+    "class": lambda world: Seen(
+        partial(world.see_class, own=True),
+        lambda uid: world.lose_class("agent", uid),
+        lambda: [one.meta.uid for one in world.classes.values()],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_from_before_a_deletion_brings_nothing_of_ours_back(kind: str) -> None:
+    world = World(CLUSTER, lambda _: None)
+    see, lose, there = KINDS[kind](world)
+
+    def one(uid: str, version: int) -> dict[str, Any]:
+        meta = metadata("agent", "agents", uid=uid, resourceVersion=str(version), generation=1)
+        return {"metadata": meta, "spec": {}}
+
+    see(one("first", 10))
+    lose("first")
+    # Newer than what was known: a write of ours, whose answer came after the watch's DELETED.
+    see(one("first", 12))
+    assert there() == []
+    see(one("second", 20))
+    lose("first")
+    see(one("first", 12))
+    assert there() == ["second"]
 
 
 def test_of_two_the_owner_of_the_live_account_holds_it(story: Story) -> None:
