@@ -68,4 +68,7 @@ INVARIANTS: Mapping[int, str] = {
     18: "What an agent may call is what the grant gives and its own spec.outbound asks for. A grant"
     " guards what it names and nothing else, never an agent's pods, and never less than before. A"
     " status tells nothing of a grant that does not name the agent.",
+    19: "`agent-identity check` passes over nothing that would be applied, and its exit code says"
+    " what it came to. Whatever an input holds, the command line ends with a message, and no text"
+    " of a stranger's is a command of the terminal or the pipeline.",
 }

@@ -4,6 +4,7 @@ from mutants.model import Mutant
 from mutants.of_admission import WALLS
 from mutants.of_callers import CALLERS
 from mutants.of_ends import ENDS
+from mutants.of_files import FILES
 from mutants.of_grants import GRANTS
 from mutants.of_lease import LEASE
 from mutants.of_marks import MARKS
@@ -31,6 +32,7 @@ MUTANTS: tuple[Mutant, ...] = tuple(
             *WALLS,
             *GRANTS,
             *OLD_VIEWS,
+            *FILES,
         ),
         key=lambda mutant: (mutant.invariant, mutant.real),
     )

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -22,6 +22,8 @@ _DEPTH = 100
 # A backslash that is escaped itself begins no half.
 _HALVES = re.compile(r"(\\\\)|\\u[dD][89abAB]..\\u[dD][c-fC-F]..")
 _SIZE = 200_000
+_TEXT, _BINARY, _MERGE = (f"tag:yaml.org,2002:{name}" for name in ("str", "binary", "merge"))
+_DECIDING = ("apiVersion", "items", "kind", "metadata")
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # kubectl reads a time without quotes as text, and so do the API's own fields.
 _LOADER: Any = type(
@@ -114,19 +116,42 @@ def _says_something(node: yaml.Node | None) -> bool:
     return not (node is None or (isinstance(node, yaml.ScalarNode) and not node.value))
 
 
-def _documents(node: yaml.Node, source: str) -> Iterator[Document | None]:
-    """None for an object that is of no interest."""
+def _documents(
+    node: yaml.Node, source: str, of_list: tuple[str, str] = ("", "")
+) -> Iterator[Document | None]:
+    """None for an object that is of no interest. of_list: kind and version of items without any."""
+    _check_top(node, source)
     kind, version = _text(node, "kind"), _text(node, "apiVersion")
+    kind, version = (kind, version) if kind or version else of_list
     items = _child(node, "items")
-    if kind.endswith("List") and isinstance(items, yaml.SequenceNode):
+    # To kubectl whatever has items is a list; other tools go by the kind.
+    if isinstance(items, yaml.SequenceNode):
         for item in items.value:
-            yield from _documents(item, source)
-        return
+            yield from _documents(item, source, (kind.removesuffix("List"), version))
+        if kind.endswith("List"):
+            return
     ours = kind in KINDS or version.startswith(f"{GROUP}/")
     if ours or (kind, version) == ("Namespace", "v1"):
-        yield Document(source, _constructed(node, source), node)
+        body = _constructed(node, source) | {"apiVersion": version, "kind": kind}
+        yield Document(source, body, node)
     else:
         yield None
+
+
+def _check_top(node: yaml.Node, source: str) -> None:
+    """What an object is must be written down, in plain text and once: kubectl takes it from merged
+    and encoded fields too, and of two the last."""
+    fields = node.value if isinstance(node, yaml.MappingNode) else ()
+    for key, value in fields:
+        if key.tag in (_MERGE, _BINARY):
+            _refuse(key, source, f"{plain(key.value)} may say what kind of object this is")
+        if key.value in ("apiVersion", "kind") and value.tag != _TEXT:
+            _refuse(key, source, f"{key.value} is no plain text")
+    _check_keys([key for key, _ in fields if key.value in _DECIDING], source)
+
+
+def _refuse(key: yaml.Node, source: str, told: str) -> NoReturn:
+    raise Unreadable(f"{source}:{key.start_mark.line + 1}: {told}")
 
 
 def _constructed(node: yaml.Node, source: str) -> dict[str, Any]:
@@ -150,7 +175,9 @@ def _size(node: yaml.Node, source: str, known: dict[int, int]) -> int:
     known[id(node)] = _SIZE + 1
     children: Sequence[yaml.Node] = ()
     if isinstance(node, yaml.MappingNode):
-        _check_keys(node, source)
+        keys = [key for key, _ in node.value]
+        _check_keys(keys, source)
+        _check_merge(keys, source)
         children = [n for pair in node.value for n in pair]
     elif isinstance(node, yaml.SequenceNode):
         children = node.value
@@ -158,14 +185,20 @@ def _size(node: yaml.Node, source: str, known: dict[int, int]) -> int:
     return known[id(node)]
 
 
-def _check_keys(node: yaml.MappingNode, source: str) -> None:
+def _check_keys(keys: Sequence[yaml.Node], source: str) -> None:
     lines: dict[str, int] = {}
-    for key, _ in node.value:
-        line = key.start_mark.line + 1
+    for key in keys:
         if isinstance(key, yaml.ScalarNode) and key.value in lines:
             told = f"{plain(key.value)} is there twice, first in line {lines[key.value]}"
-            raise Unreadable(f"{source}:{line}: {told}")
-        lines[str(key.value)] = line
+            _refuse(key, source, told)
+        lines[str(key.value)] = key.start_mark.line + 1
+
+
+def _check_merge(keys: Sequence[yaml.Node], source: str) -> None:
+    """With kubectl what is merged overrides what stands above it, with others it does not."""
+    for key in keys[1:]:
+        if key.tag == _MERGE:
+            _refuse(key, source, f"{plain(key.value)} must stand first among its neighbours")
 
 
 def _child(node: yaml.Node, step: str | int) -> yaml.Node | None:

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sets import Program, identity, whole
+from sets import Program, agent_class, full, identity, whole
 
 from agent_identity.cli.check import check
-from agent_identity.cli.documents import Unreadable, read_documents
+from agent_identity.cli.documents import KINDS, Unreadable, read_documents
 from agent_identity.cli.manifests import manifests
 from agent_identity.cli.render import render
 from samples import CLUSTER
@@ -61,7 +61,71 @@ def test_lists_are_taken_apart_and_others_are_counted() -> None:
 
 
 def test_a_field_twice_in_another_kind_is_nobodys_business() -> None:
-    assert read_documents("kind: Service\nkind: Service\n", "x").ignored == 1
+    assert read_documents("kind: Service\nspec: {a: 1, a: 2}\nx: 1\nx: 2\n", "x").ignored == 1
+
+
+HIDDEN = {
+    "a merge key": (
+        "<<: {apiVersion: agentidentity.dev/v1alpha1, kind: AgentIdentity}\n",
+        "x:1: << may say what kind of object this is",
+    ),
+    "a kind twice": (
+        f"apiVersion: v1\nkind: ConfigMap\n{HEAD}",
+        "x:3: apiVersion is there twice, first in line 1",
+    ),
+    "a kind twice in JSON": (
+        '{"kind": "ConfigMap", "apiVersion": "v1",\n"kind": "AgentIdentity"}',
+        "x:2: kind is there twice",
+    ),
+    "a kind twice in a list": (
+        "kind: List\nitems:\n- kind: ConfigMap\n  kind: AgentIdentity\n",
+        "x:4: kind is there twice",
+    ),
+    "items twice": ("kind: List\nitems: []\nitems: [{kind: AgentIdentity}]\n", "x:3: items is"),
+    "metadata twice": ("kind: X\nmetadata: {}\nmetadata: {}\n", "x:3: metadata is there twice"),
+    "an encoded kind": (
+        "apiVersion: v1\nkind: !!binary QWdlbnRJZGVudGl0eQ==\n",
+        "x:2: kind is no plain text",
+    ),
+    "an encoded version": (
+        "apiVersion: !!binary YWdlbnRpZGVudGl0eS5kZXYvdjFhbHBoYTE=\nkind: X\n",
+        "x:1: apiVersion is no plain text",
+    ),
+    "an encoded field": (
+        "apiVersion: v1\n!!binary a2luZA==: AgentIdentity\n",
+        "x:2: a2luZA== may say what kind of object this is",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "told"), HIDDEN.values(), ids=HIDDEN)
+def test_what_kubectl_would_take_for_ours_is_not_passed_over(text: str, told: str) -> None:
+    with pytest.raises(Unreadable) as trouble:
+        read_documents(text, "x")
+    assert str(trouble.value).startswith(told)
+
+
+def test_whatever_has_items_is_a_list_as_with_kubectl() -> None:
+    text = yaml.safe_dump({"apiVersion": "v1", "kind": "ConfigMap", "items": whole()})
+    assert len(read_documents(text, "x").items) == len(whole())
+    # Others would apply the object itself.
+    text = yaml.safe_dump(full() | {"items": [agent_class()]})
+    assert {d.kind for d in read_documents(text, "x").items} == set(KINDS[1:])
+
+
+def test_items_that_name_no_kind_are_of_their_lists() -> None:
+    (listed,) = read_documents(
+        f"{HEAD.strip()}List\nitems: [{{metadata: {{name: a}}}}]\n", "x"
+    ).items
+    assert listed.body == yaml.safe_load(HEAD) | {"metadata": {"name": "a"}}
+
+
+def test_what_is_merged_stands_first() -> None:
+    """With kubectl it would override what stands above it."""
+    with pytest.raises(Unreadable, match=r"^x:3: << must stand first"):
+        read_documents(f"{HEAD}spec: {{a: 1, <<: {{a: 2}}}}\n", "x")
+    (first,) = read_documents(f"{HEAD}spec: {{<<: {{a: 2, b: 3}}, a: 1}}\n", "x").items
+    assert first.body["spec"] == {"a": 1, "b": 3}
 
 
 def test_json_with_tabs_and_times_without_quotes() -> None:

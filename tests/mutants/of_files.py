@@ -1,0 +1,70 @@
+"""Invariant 19: what is checked before it is applied is all that would be applied."""
+
+from mutants.model import Mutant
+
+DOCUMENTS = "operator/agent_identity/cli/documents.py"
+READ = "tests/unit/cli/test_cli_documents.py"
+HIDDEN = f"{READ}::test_what_kubectl_would_take_for_ours_is_not_passed_over"
+
+FILES = (
+    Mutant(
+        "merged-kind-passed-over",
+        19,
+        "What an object is does not come from a merge key or an encoded field.",
+        DOCUMENTS,
+        "        if key.tag in (_MERGE, _BINARY):\n",
+        "        if False:\n",
+        (f"{HIDDEN}[a merge key]", f"{HIDDEN}[an encoded field]"),
+    ),
+    Mutant(
+        "encoded-kind-passed-over",
+        19,
+        "Kind and version are plain text.",
+        DOCUMENTS,
+        '        if key.value in ("apiVersion", "kind") and value.tag != _TEXT:\n',
+        "        if False:\n",
+        (f"{HIDDEN}[an encoded kind]", f"{HIDDEN}[an encoded version]"),
+    ),
+    Mutant(
+        "first-of-two-kinds",
+        19,
+        "What an object is is said once.",
+        DOCUMENTS,
+        "    _check_keys([key for key, _ in fields if key.value in _DECIDING], source)\n",
+        "",
+        (
+            f"{HIDDEN}[a kind twice]",
+            f"{HIDDEN}[a kind twice in JSON]",
+            f"{HIDDEN}[a kind twice in a list]",
+            f"{HIDDEN}[items twice]",
+            f"{HIDDEN}[metadata twice]",
+        ),
+    ),
+    Mutant(
+        "list-by-its-kind",
+        19,
+        "Whatever has items is a list, as with kubectl.",
+        DOCUMENTS,
+        "    if isinstance(items, yaml.SequenceNode):\n",
+        '    if kind.endswith("List") and isinstance(items, yaml.SequenceNode):\n',
+        (f"{READ}::test_whatever_has_items_is_a_list_as_with_kubectl",),
+    ),
+    Mutant(
+        "items-without-a-kind-passed-over",
+        19,
+        "Items that name no kind are of their list's.",
+        DOCUMENTS,
+        "    kind, version = (kind, version) if kind or version else of_list\n",
+        "",
+        (f"{READ}::test_items_that_name_no_kind_are_of_their_lists",),
+    ),
+    Mutant(
+        "merged-behind-others",
+        19,
+        "What is merged stands where all tools let the same value win.",
+        DOCUMENTS,
+        "        _check_merge(keys, source)\n",
+        "",
+        (f"{READ}::test_what_is_merged_stands_first",),
+    ),
+)
