@@ -4,6 +4,7 @@ from mutants.model import Mutant
 
 DOCUMENTS = "operator/agent_identity/cli/documents.py"
 READ = "tests/unit/cli/test_cli_documents.py"
+TOLD = f"{READ}::test_what_cannot_be_read_is_told"
 HIDDEN = f"{READ}::test_what_kubectl_would_take_for_ours_is_not_passed_over"
 
 FILES = (
@@ -66,5 +67,41 @@ FILES = (
         "        _check_merge(keys, source)\n",
         "",
         (f"{READ}::test_what_is_merged_stands_first",),
+    ),
+    Mutant(
+        "anchors-multiply-lists",
+        19,
+        "What anchors multiply to is bounded before lists are taken apart.",
+        DOCUMENTS,
+        "    if size - len(known) > _SIZE:\n",
+        "    if False:\n",
+        (f"{TOLD}[lists that multiply]", f"{TOLD}[a list that holds itself]"),
+    ),
+    Mutant(
+        "anchors-nest",
+        19,
+        "How deep anchors nest is bounded.",
+        DOCUMENTS,
+        "    if depth > _DEPTH:\n        _refuse",
+        "    if False:\n        _refuse",
+        (f"{TOLD}[anchors in a chain]",),
+    ),
+    Mutant(
+        "large-file-taken-for-anchors",
+        19,
+        "A file that is large without anchors can be read.",
+        DOCUMENTS,
+        "    if size - len(known) > _SIZE:\n",
+        "    if size > _SIZE:\n",
+        (f"{READ}::test_a_large_list_without_anchors_is_no_trouble",),
+    ),
+    Mutant(
+        "odd-tag-ends-all",
+        19,
+        "A value that is not of its tag ends with a message.",
+        DOCUMENTS,
+        "    except (AttributeError, LookupError):\n",
+        "    except ZeroDivisionError:\n",
+        (f"{TOLD}[no truth]", f"{TOLD}[no time]", f"{TOLD}[no whole number]"),
     ),
 )

@@ -80,6 +80,8 @@ def read_documents(text: str, source: str) -> Documents:
     try:
         _check_depth(text)
         nodes = [n for n in yaml.compose_all(text, Loader=_LOADER) if _says_something(n)]
+        for node in nodes:
+            _check_anchors(node, source)
         found = [d for n in nodes for d in _documents(n, source)]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -155,34 +157,58 @@ def _refuse(key: yaml.Node, source: str, told: str) -> NoReturn:
 
 
 def _constructed(node: yaml.Node, source: str) -> dict[str, Any]:
+    _check_fields(node, source, set())
     at = f"{source}:{node.start_mark.line + 1}"
-    if _size(node, source, {}) > _SIZE:
-        raise Unreadable(f"{at}: its anchors multiply to more than {_SIZE} fields")
     try:
         value = _LOADER("").construct_document(node)
         # What JSON does not know (times, sets, bytes) the API server would not take either.
         body: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise Unreadable(f"{at}: no Kubernetes object: {plain(error)}") from None
+    except (AttributeError, LookupError):
+        # How PyYAML takes a text that is not of the tag before it.
+        told = "a value is not what its tag says"
+        raise Unreadable(f"{at}: no Kubernetes object: {told}") from None
     return body
 
 
-def _size(node: yaml.Node, source: str, known: dict[int, int]) -> int:
-    """How many nodes it has with every anchor written out; keys must be there once only."""
-    if id(node) in known:
-        return known[id(node)]
-    # What holds itself has no end.
-    known[id(node)] = _SIZE + 1
-    children: Sequence[yaml.Node] = ()
+def _check_anchors(root: yaml.Node, source: str) -> None:
+    """Neither how much there is nor how deep it goes may come from anchors."""
+    known: dict[int, tuple[int, int]] = {}
+    size, depth = _extent(root, known)
+    if size - len(known) > _SIZE:
+        _refuse(root, source, f"its anchors multiply to more than {_SIZE} fields")
+    if depth > _DEPTH:
+        _refuse(root, source, f"its anchors nest deeper than {_DEPTH}")
+
+
+def _extent(node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """How many nodes it has and how deep it goes, with every anchor written out."""
+    if id(node) not in known:
+        # What holds itself has no end.
+        known[id(node)] = (_SIZE + 1, 0)
+        inner = [_extent(child, known) for child in _children(node)]
+        size = 1 + sum(s for s, _ in inner)
+        known[id(node)] = (size, 1 + max((d for _, d in inner), default=0))
+    return known[id(node)]
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [n for pair in node.value for n in pair]
+    return node.value if isinstance(node, yaml.SequenceNode) else []
+
+
+def _check_fields(node: yaml.Node, source: str, seen: set[int]) -> None:
+    if id(node) in seen:
+        return
+    seen.add(id(node))
     if isinstance(node, yaml.MappingNode):
         keys = [key for key, _ in node.value]
         _check_keys(keys, source)
         _check_merge(keys, source)
-        children = [n for pair in node.value for n in pair]
-    elif isinstance(node, yaml.SequenceNode):
-        children = node.value
-    known[id(node)] = 1 + sum(_size(child, source, known) for child in children)
-    return known[id(node)]
+    for child in _children(node):
+        _check_fields(child, source, seen)
 
 
 def _check_keys(keys: Sequence[yaml.Node], source: str) -> None:

@@ -23,6 +23,11 @@ MULTIPLYING = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{of}'] * 10)}]\n"
     for of, name in zip("abcde", "bcdef", strict=True)
 )
+CHAIN = "a0: &a0 [1]\n" + "".join(f"a{n + 1}: &a{n + 1} [*a{n}]\n" for n in range(500))
+LISTS = "a: &a {kind: AList, items: [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]}\n" + "".join(
+    f"{name}: &{name} {{kind: BList, items: [{', '.join([f'*{of}'] * 10)}]}}\n"
+    for of, name in zip("abcde", "bcdef", strict=True)
+)
 UNREADABLE = {
     "bad syntax": ("a: [1,\nb: {", "x.yaml:3: no YAML"),
     "a template": (f"{HEAD}metadata: {{{{ .Values.x }}}}\n", "x.yaml"),
@@ -38,6 +43,13 @@ UNREADABLE = {
     "anchors that multiply": (HEAD + MULTIPLYING, "anchors multiply"),
     "what JSON does not know": (f"{HEAD}spec: !!set {{a}}\n", "no Kubernetes object"),
     "no number": (f"{HEAD}spec: {{x: .nan}}\n", "no Kubernetes object"),
+    "lists that multiply": (f"{LISTS}kind: List\nitems: [*f]\n", "x.yaml:1: its anchors multiply"),
+    "a list that holds itself": ("&a {kind: List, items: [*a]}", "x.yaml:1: its anchors multiply"),
+    "anchors in a chain": (HEAD + CHAIN, "x.yaml:1: its anchors nest deeper than 100"),
+    "no truth": (f"{HEAD}spec: !!bool maybe\n", "x.yaml:1: no Kubernetes object: a value is not"),
+    "no time": (f"{HEAD}spec: !!timestamp abc\n", "a value is not what its tag says"),
+    "no whole number": (f"{HEAD}spec: !!int ''\n", "a value is not what its tag says"),
+    "no fraction": (f"{HEAD}spec: !!float ''\n", "a value is not what its tag says"),
     "a zero byte": ("a: \0", "x.yaml: no YAML"),
 }
 
@@ -58,6 +70,11 @@ def test_lists_are_taken_apart_and_others_are_counted() -> None:
         *("AgentIdentityClass", "Namespace", "AgentIdentity", "AgentIdentity"),
     ]
     assert found.ignored == 2
+
+
+def test_a_large_list_without_anchors_is_no_trouble() -> None:
+    text = json.dumps({"kind": "List", "items": [{"kind": "Service", "x": [1] * 9}] * 20_000})
+    assert read_documents(text, "x").ignored == 20_000
 
 
 def test_a_field_twice_in_another_kind_is_nobodys_business() -> None:
