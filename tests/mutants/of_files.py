@@ -4,6 +4,7 @@ from mutants.model import Mutant
 
 DOCUMENTS = "operator/agent_identity/cli/documents.py"
 READ = "tests/unit/cli/test_cli_documents.py"
+ENDS = "tests/unit/cli/test_cli_usage.py::test_who_stops_reading_changes_no_exit_code"
 TOLD = f"{READ}::test_what_cannot_be_read_is_told"
 HIDDEN = f"{READ}::test_what_kubectl_would_take_for_ours_is_not_passed_over"
 
@@ -103,5 +104,15 @@ FILES = (
         "    except (AttributeError, LookupError):\n",
         "    except ZeroDivisionError:\n",
         (f"{TOLD}[no truth]", f"{TOLD}[no time]", f"{TOLD}[no whole number]"),
+    ),
+    Mutant(
+        "closed-pipe-is-fine",
+        19,
+        "Who stops reading changes no exit code.",
+        "operator/agent_identity/cli/output.py",
+        "        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())\n",
+        "        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())\n"
+        "        raise SystemExit(0) from None\n",
+        (f"{ENDS}[stdout-wrong]", f"{ENDS}[stderr-unreadable]"),
     ),
 )

@@ -1,7 +1,6 @@
 """The commands by name, what each takes, and what a pipeline decides by."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -233,11 +232,6 @@ def main() -> None:
     """Entry point of `agent-identity` and `kubectl agentid`."""
     try:
         code = run(sys.argv[1:])
-        sys.stdout.flush()
     except KeyboardInterrupt:
         code = _INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = Exit.FINE
     raise SystemExit(code)

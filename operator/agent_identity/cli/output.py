@@ -1,9 +1,10 @@
 """Values as yaml, json or a table, in an order and in bytes that stay the same."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 
@@ -39,9 +40,19 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def put(text: str) -> None:
     """To standard output: what was asked for."""
-    sys.stdout.write(text)
+    _write(sys.stdout, text)
 
 
 def tell(text: str) -> None:
     """To standard error: what must not get into a pipe."""
-    sys.stderr.write(f"{text}\n")
+    _write(sys.stderr, f"{text}\n")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        # Whoever read it has seen enough; what it comes to is still for the exit code to say. What
+        # is left in the buffer must not make Python complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,11 +1,14 @@
 """Command lines as they are documented are command lines that are taken."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 
 import pytest
-from sets import ROOT, Program
+from sets import ROOT, Manifest, Program, identity, namespace, whole
 
 from agent_identity.cli.main import COMMANDS, parser
 
@@ -54,3 +57,24 @@ def test_the_version_is_the_packages(program: Program) -> None:
 def test_exit_codes_are_told_with_every_command(program: Program) -> None:
     for command in COMMANDS:
         assert "of explain: it is not Ready" in " ".join(program(command.name, "--help")[1].split())
+
+
+@pytest.mark.parametrize(
+    ("manifests", "code"),
+    [(whole(), 0), ([identity(unknown=1)], 1), ([namespace()], 2)],
+    ids=["fine", "wrong", "unreadable"],
+)
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_who_stops_reading_changes_no_exit_code(
+    program: Program, stream: str, manifests: list[Manifest], code: int
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "agent_identity.cli", "check"]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: writing}
+    try:
+        done = subprocess.run([*command, program.file("a.yaml", manifests)], **streams, check=False)
+    finally:
+        os.close(writing)
+    assert done.returncode == code
+    assert b"Error" not in (done.stderr or b"")
