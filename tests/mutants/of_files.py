@@ -115,4 +115,22 @@ FILES = (
         "        raise SystemExit(0) from None\n",
         (f"{ENDS}[stdout-wrong]", f"{ENDS}[stderr-unreadable]"),
     ),
+    Mutant(
+        "shut-folder-passed-over",
+        19,
+        "A folder that can't be looked into is not passed over.",
+        "operator/agent_identity/cli/files.py",
+        "os.walk(path, onerror=_refuse)",
+        "os.walk(path)",
+        (f"{READ}::test_a_folder_that_may_not_be_looked_into_is_told[scandir]",),
+    ),
+    Mutant(
+        "odd-kubeconfig-says-not-ready",
+        19,
+        "A kubeconfig that can't be read says nothing of an agent.",
+        "operator/agent_identity/cli/cluster.py",
+        "ValueError, yaml.YAMLError, *_MISSHAPEN)",
+        "ValueError)",
+        ("tests/unit/cli/test_cli_cluster.py::test_a_kubeconfig_that_cannot_be_read_is_told",),
+    ),
 )

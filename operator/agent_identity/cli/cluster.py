@@ -10,13 +10,17 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from agent_identity.cli.documents import Unreadable
+import yaml
+
+from agent_identity.cli.documents import Unreadable, plain
 
 Json = dict[str, Any]
 Answer = tuple[int, Json]
 Get = Callable[[str, Mapping[str, str]], Answer]
 _PAGE = "500"
 _TIMEOUT = (5, 30)
+# What the client comes to where a kubeconfig holds, say, a list in place of an object.
+_MISSHAPEN = (AttributeError, LookupError, RecursionError, TypeError)
 
 
 class Absent(Unreadable):
@@ -109,10 +113,16 @@ def _client(kubeconfig: str | None, context: str | None) -> Any:
     try:
         load: Any = config.load_kube_config
         load(config_file=kubeconfig, **asked)
-    except (config.ConfigException, OSError, ValueError) as trouble:
+    except (config.ConfigException, OSError, ValueError, yaml.YAMLError, *_MISSHAPEN) as trouble:
         if kubeconfig or context or not _in_cluster(config, settings):
-            raise Unreadable(f"can't use the kubeconfig: {trouble}") from None
+            raise Unreadable(f"can't use the kubeconfig: {_told(trouble)}") from None
     return ApiClient(settings)
+
+
+def _told(trouble: Exception) -> str:
+    if isinstance(trouble, _MISSHAPEN):
+        return "it has not the shape of one"
+    return plain(" ".join(str(trouble).split()))
 
 
 def _in_cluster(config: Any, settings: Any) -> bool:

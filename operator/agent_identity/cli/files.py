@@ -1,8 +1,11 @@
 """Files, folders and standard input as documents: the commands' only reader of the disk."""
 
+import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from agent_identity.cli.documents import Documents, Unreadable, read_documents
 
@@ -34,19 +37,28 @@ def _found(names: Sequence[str], troubles: list[str]) -> Iterator[tuple[str, Pat
         if name == STDIN:
             yield "<stdin>", None
             continue
-        path = Path(name)
-        if not path.exists():
-            troubles.append(f"{name}: there is no such file")
-        for file in _files(path):
+        for file in _files(Path(name), troubles):
             if file.resolve() not in seen:
                 seen.add(file.resolve())
                 yield str(file), file
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path] if path.exists() else []
-    return sorted(p for p in path.rglob("*") if p.suffix in _SUFFIXES and p.is_file())
+def _files(path: Path, troubles: list[str]) -> list[Path]:
+    try:
+        if not stat.S_ISDIR(path.stat().st_mode):
+            return [path]
+        inner = (Path(at, f) for at, _, names in os.walk(path, onerror=_refuse) for f in names)
+        return sorted(p for p in inner if p.suffix in _SUFFIXES and p.is_file())
+    except FileNotFoundError:
+        troubles.append(f"{path}: there is no such file")
+    except OSError as error:
+        troubles.append(f"{error.filename}: {error.strerror}")
+    return []
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """A folder that can't be looked into may hold what is applied."""
+    raise error
 
 
 def _text(path: Path | None) -> str:

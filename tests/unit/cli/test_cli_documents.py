@@ -1,7 +1,9 @@
 """Whatever an input holds, the answer is a message with a place, and exit code 2 where it ends."""
 
+import errno
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -184,6 +186,34 @@ def test_folders_and_standard_input(
     text = yaml.safe_dump_all(whole()).encode()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
     assert program("check", "-")[0] == 0
+
+
+def test_a_name_that_is_none_is_told(program: Program) -> None:
+    code, out, err = program("check", "x" * 300)
+    assert (code, out) == (2, "")
+    assert err == f"{'x' * 300}: File name too long\n"
+
+
+@pytest.mark.parametrize("call", ["stat", "scandir"])
+def test_a_folder_that_may_not_be_looked_into_is_told(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """It may hold what is applied. For root, and so in many pipelines, there is no such folder."""
+    program.file("a.yaml", whole())
+    inner, real = tmp_path / "inner", getattr(os, call)
+    inner.mkdir()
+    (inner / "b.yaml").write_text("")
+
+    def shut(path: str | Path, *args: Any, **kwargs: Any) -> Any:
+        if str(path).startswith(str(inner if call == "scandir" else inner / "b.yaml")):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, call, shut)
+    code, out, err = program("check", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert str(inner) in err
+    assert "Permission denied" in err
 
 
 def test_nothing_of_ours_is_a_mistake(program: Program, tmp_path: Path) -> None:
