@@ -133,4 +133,25 @@ FILES = (
         "ValueError)",
         ("tests/unit/cli/test_cli_cluster.py::test_a_kubeconfig_that_cannot_be_read_is_told",),
     ),
+    Mutant(
+        "files-name-told-as-it-is",
+        19,
+        "A file's name is no command of a terminal or a pipeline.",
+        "operator/agent_identity/cli/files.py",
+        "    told = plain(path)\n",
+        "    told = str(path)\n",
+        (
+            f"{READ}::test_a_files_name_is_no_command_either",
+            f"{READ}::test_a_files_name_that_is_no_text_is_told",
+        ),
+    ),
+    Mutant(
+        "files-name-begins-a-line",
+        19,
+        "A file's name begins no command of a pipeline.",
+        "operator/agent_identity/cli/files.py",
+        'f"./{told}" if told.startswith((":", "#")) else told',
+        "told",
+        (f"{READ}::test_a_files_name_begins_no_command",),
+    ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from agent_identity.cli.documents import Documents, Unreadable, read_documents
+from agent_identity.cli.documents import Documents, Unreadable, plain, read_documents
 
 STDIN = "-"
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -40,7 +40,7 @@ def _found(names: Sequence[str], troubles: list[str]) -> Iterator[tuple[str, Pat
         for file in _files(Path(name), troubles):
             if file.resolve() not in seen:
                 seen.add(file.resolve())
-                yield str(file), file
+                yield _called(file), file
 
 
 def _files(path: Path, troubles: list[str]) -> list[Path]:
@@ -50,10 +50,16 @@ def _files(path: Path, troubles: list[str]) -> list[Path]:
         inner = (Path(at, f) for at, _, names in os.walk(path, onerror=_refuse) for f in names)
         return sorted(p for p in inner if p.suffix in _SUFFIXES and p.is_file())
     except FileNotFoundError:
-        troubles.append(f"{path}: there is no such file")
+        troubles.append(f"{_called(path)}: there is no such file")
     except OSError as error:
-        troubles.append(f"{error.filename}: {error.strerror}")
+        troubles.append(f"{_called(error.filename)}: {error.strerror}")
     return []
+
+
+def _called(path: Path | str) -> str:
+    """As it can be told: what begins a line could be a command of a pipeline."""
+    told = plain(path)
+    return f"./{told}" if told.startswith((":", "#")) else told
 
 
 def _refuse(error: OSError) -> NoReturn:

@@ -10,7 +10,7 @@ from typing import NoReturn
 from agent_identity.cli import output
 from agent_identity.cli.cluster import Absent
 from agent_identity.cli.commands import Exit, run_check, run_explain, run_render
-from agent_identity.cli.documents import Unreadable
+from agent_identity.cli.documents import Unreadable, plain
 from agent_identity.cli.graph_command import FORMATS, run_graph
 from agent_identity.core.resource import MANAGER
 
@@ -177,7 +177,8 @@ a cluster it reads what you may read, and says what you may not; from files it s
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        output.tell(f"{self.prog}: {message}; see {self.prog} --help")
+        # A file's name may have come to be an argument.
+        output.tell(f"{self.prog}: {plain(message)}; see {self.prog} --help")
         raise SystemExit(Exit.UNREADABLE)
 
 

@@ -241,6 +241,39 @@ def test_a_strangers_text_is_no_command_of_a_terminal_or_a_pipeline(program: Pro
     assert "\n::" not in err
 
 
+def test_a_files_name_is_no_command_either(program: Program, tmp_path: Path) -> None:
+    evil = str(tmp_path / "x\n::error::\x1b[31m.yaml")
+    told = r"x\n::error::\x1b[31m.yaml"
+    assert told in program("check", evil)[2]
+    for text in (yaml.safe_dump(identity(wrong=1)), "{", "\xe9"):
+        Path(evil).write_text(text, encoding="latin-1")
+        for names in ([evil], [str(tmp_path)]):
+            _, out, err = program("check", *names)
+            assert told in out + err
+            assert "\n::" not in out + err
+            assert "\x1b" not in out + err
+    assert r"--x\n::error::" in program("check", "a.yaml", "--x\n::error::")[2]
+
+
+def test_a_files_name_begins_no_command(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    program.file("::error::a.yaml", "{")
+    assert program("check", ".")[2].startswith("./::error::a.yaml:2: no YAML")
+    assert program("check", "##[error]")[2].startswith("./##[error]: there is no such file")
+
+
+def test_a_files_name_that_is_no_text_is_told(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xe9.yaml")
+    path.write_text(yaml.safe_dump(identity(wrong=1)))
+    for form in ("table", "yaml", "json"):
+        code, out, _ = program("check", str(tmp_path), "--output", form)
+        assert code == 1
+        assert r"\udce9.yaml" in out.replace(r"\\", "\\")
+        assert out.isascii()
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (
