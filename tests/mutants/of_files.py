@@ -154,4 +154,13 @@ FILES = (
         "told",
         (f"{READ}::test_a_files_name_begins_no_command",),
     ),
+    Mutant(
+        "first-of-two-namespaces",
+        19,
+        "Of two Namespaces of one name none is believed in silence.",
+        "operator/agent_identity/cli/manifests.py",
+        "        if name in named:\n",
+        "        if name in named and document.is_ours:\n",
+        ("tests/unit/cli/test_cli_check.py::test_the_same_namespace_twice_is_an_error",),
+    ),
 )

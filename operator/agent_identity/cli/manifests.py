@@ -42,7 +42,7 @@ def manifests(read: Documents, cluster: Cluster, *, namespace: str) -> Manifests
         name = _name(document)
         if name is None:
             continue
-        if name in named and document.is_ours:
+        if name in named:
             findings.append(_twice(document, named[name]))
         named.setdefault(name, document)
     return Manifests(named, tuple(findings), _around(named, cluster), read.ignored)

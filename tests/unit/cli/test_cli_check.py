@@ -219,6 +219,14 @@ def test_the_same_object_twice_is_an_error(program: Program) -> None:
     assert "is there twice, first in" in out
 
 
+def test_the_same_namespace_twice_is_an_error(program: Program) -> None:
+    """In the cluster the labels of the last one count, and with them which class may be used."""
+    code, out, _ = program.check(*whole(), namespace(agents="barred"))
+    assert code == 1
+    assert "Namespace agents" in out
+    assert "is there twice, first in" in out
+
+
 def test_wrong_usage_is_code_2(program: Program) -> None:
     assert program("check")[0] == 2
     assert program("chek", "x")[0] == 2
