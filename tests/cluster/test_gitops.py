@@ -244,18 +244,49 @@ def test_argo_cd_can_be_given_the_health_check(bed: Bed) -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A team's repository, on a branch."""
-    shutil.copytree(EXAMPLES / "quickstart", tmp_path / "fleet")
-    git(tmp_path, "init", "--quiet", "--initial-branch=main")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "--quiet", "--message=Start")
-    git(tmp_path, "checkout", "--quiet", "-b", "change")
-    return tmp_path
+    """A team's repository of plain manifests, on a branch."""
+    return checked_out(EXAMPLES / "quickstart", tmp_path)
+
+
+@pytest.fixture
+def kustomized(tmp_path: Path) -> Path:
+    """A team's repository of kustomizations, on a branch."""
+    return checked_out(GITOPS / "fleet", tmp_path)
+
+
+def checked_out(fleet: Path, directory: Path) -> Path:
+    shutil.copytree(fleet, directory / "fleet")
+    git(directory, "init", "--quiet", "--initial-branch=main")
+    git(directory, "add", ".")
+    git(directory, "commit", "--quiet", "--message=Start")
+    git(directory, "checkout", "--quiet", "-b", "change")
+    return directory
 
 
 def git(checkout: Path, *args: str) -> None:
     who = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
     subprocess.run(["git", *who, *args], cwd=checkout, check=True)
+
+
+def checked(checkout: Path) -> tuple[int, str]:
+    """Exit code of the pipeline's script, and what it says."""
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "--allow-empty", "--message=Change")
+    programs = (Path(sys.executable).parent, find_binaries().kubectl.parent, os.environ["PATH"])
+    settings = {
+        "AGENT_IDENTITY_CLUSTER_NAME": "prod",
+        "AGENT_IDENTITY_TRUST_DOMAIN": "cluster.local",
+        "PATH": ":".join(map(str, programs)),
+    }
+    done = subprocess.run(
+        [GITOPS / "pipeline" / "check.sh", "fleet", "main"],
+        cwd=checkout,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
@@ -269,23 +300,82 @@ def git(checkout: Path, *args: str) -> None:
     ids=["nothing wrong", "a mistake", "unreadable", "somebody gets more"],
 )
 def test_the_pipelines_check(checkout: Path, before: str, after: str, code: int) -> None:
-    path = checkout / "fleet" / "3-identities.yaml"
-    path.write_text(path.read_text().replace(before, after))
-    git(checkout, "commit", "--quiet", "--all", "--message=Change")
-    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    settings = {
-        "AGENT_IDENTITY_CLUSTER_NAME": "prod",
-        "AGENT_IDENTITY_TRUST_DOMAIN": "cluster.local",
-    }
-    done = subprocess.run(
-        [GITOPS / "pipeline" / "check.sh", "fleet", "main"],
-        cwd=checkout,
-        env=os.environ | settings | {"PATH": programs},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
+    replaced(checkout / "fleet" / "3-identities.yaml", before, after)
+    found, told = checked(checkout)
+    assert found == code, told
+    assert (code == 0) or "new/fleet/3-identities.yaml:" in told
+
+
+def replaced(path: Path, before: str, after: str) -> None:
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+MORE = """
+apiVersion: agentidentity.dev/v1alpha1
+kind: AgentIdentity
+metadata: {name: more, namespace: agents}
+spec: {className: default, vault: {policies: [own-secrets]}}
+"""
+PATCH = """
+patches:
+- target: {kind: AgentIdentity, name: billing-agent}
+  patch: '[{"op": "add", "path": "/spec/inbound/rules/0/http/paths/-", "value": "/v1/{*}"}]'
+"""
+IN_FORCE = "resources: [agents.yaml, orders.yaml]"
+
+
+@pytest.mark.parametrize(
+    ("after", "code"),
+    [
+        (IN_FORCE, 0),
+        (IN_FORCE + PATCH, 3),
+        ("resources: [agents.yaml, orders.yaml, more.txt]", 3),
+        ("resources: [agents.yaml]", 3),
+        ("resources: [agents.yaml, orders.yaml, ../../base]", 3),
+        ("resources: [agents.yaml, orders.yaml, https://127.0.0.1:1/more.yaml]", 2),
+        ("resources: [agents.yaml, orders.yaml, none.yaml]", 2),
+    ],
+    ids=[
+        *("nothing wrong", "a patch", "another suffix", "a grant left out", "another folder"),
+        *("an address", "not to be built"),
+    ],
+)
+def test_the_pipeline_checks_what_kustomize_builds(kustomized: Path, after: str, code: int) -> None:
+    """That is what Flux and Argo CD apply, and prune by."""
+    fleet, base = kustomized / "fleet" / "identities", kustomized / "base"
+    replaced(fleet / "orders.yaml", "spec:\n", "spec:\n  onDelete: Open\n")
+    git(kustomized, "commit", "--quiet", "--all", "--message=Open")
+    git(kustomized, "branch", "--force", "main")
+    (fleet / "more.txt").write_text(MORE)
+    base.mkdir()
+    (base / "more.yaml").write_text(MORE)
+    (base / "kustomization.yaml").write_text("resources: [more.yaml]\n")
+    replaced(fleet / "kustomization.yaml", IN_FORCE, after)
+    found, told = checked(kustomized)
+    assert found == code, told
+
+
+def test_the_pipeline_takes_no_kustomization_for_a_plain_file(checkout: Path) -> None:
+    inner = checkout / "fleet" / "more"
+    inner.mkdir()
+    (inner / "more.txt").write_text(MORE)
+    (inner / "kustomization.yaml").write_text("resources: [more.txt]\n")
+    assert checked(checkout)[0] == 2
+    inner.rename(checkout / "base")
+    (checkout / "fleet" / "Kustomization").write_text("resources: [../base]\n")
+    assert checked(checkout)[0] == 3
+
+
+def test_the_pipeline_checks_a_folder_that_is_new(kustomized: Path) -> None:
+    git(kustomized, "rm", "--quiet", "-r", "fleet")
+    git(kustomized, "commit", "--quiet", "--message=Empty")
+    git(kustomized, "branch", "--force", "main")
+    git(kustomized, "checkout", "--quiet", "HEAD~1", "--", "fleet")
+    found, told = checked(kustomized)
+    assert found == 0, told
+    assert "there is nothing to compare it with" in told
 
 
 # --- applying

@@ -5,6 +5,8 @@ from mutants.model import Mutant
 DOCUMENTS = "operator/agent_identity/cli/documents.py"
 READ = "tests/unit/cli/test_cli_documents.py"
 ENDS = "tests/unit/cli/test_cli_usage.py::test_who_stops_reading_changes_no_exit_code"
+PIPELINE = "tests/cluster/test_gitops.py"
+BUILT = f"{PIPELINE}::test_the_pipeline_checks_what_kustomize_builds"
 TOLD = f"{READ}::test_what_cannot_be_read_is_told"
 HIDDEN = f"{READ}::test_what_kubectl_would_take_for_ours_is_not_passed_over"
 
@@ -162,5 +164,29 @@ FILES = (
         "        if name in named:\n",
         "        if name in named and document.is_ours:\n",
         ("tests/unit/cli/test_cli_check.py::test_the_same_namespace_twice_is_an_error",),
+    ),
+    Mutant(
+        "pipeline-checks-raw-files",
+        19,
+        "What kustomize builds is checked, since that is what is applied.",
+        "examples/gitops/pipeline/check.sh",
+        '        kubectl kustomize "$at" >"$1.yaml" && echo "$1.yaml"\n',
+        '        echo "$at"\n',
+        (
+            f"{BUILT}[a patch]",
+            f"{BUILT}[another suffix]",
+            f"{BUILT}[a grant left out]",
+            f"{BUILT}[an address]",
+            f"{BUILT}[not to be built]",
+        ),
+    ),
+    Mutant(
+        "pipeline-passes-over-inner-kustomizations",
+        19,
+        "Files below a kustomization are not checked as if they were plain.",
+        "examples/gitops/pipeline/check.sh",
+        "        return 1\n",
+        '        echo "$at"\n',
+        (f"{PIPELINE}::test_the_pipeline_takes_no_kustomization_for_a_plain_file",),
     ),
 )
