@@ -543,6 +543,7 @@ def test_a_kubelet_gets_it_for_a_pod_of_its_node(here: Town) -> None:
 
 
 NOT_HALF = "are of one agent: its pods have both, and no other pod has either"
+OWN_LABEL = "identity is a pod's own, and not changed with its status or node"
 
 
 @pytest.mark.parametrize(
@@ -574,6 +575,47 @@ def test_a_pod_is_not_relabelled_into_or_out_of_an_agent(here: Town) -> None:
     for name, label in (("stays", None), ("stays", "nobody"), ("joins", AGENT)):
         answer = here.alice.patch("Pod", TEAM, name, {"metadata": {"labels": {LABEL: label}}})
         assert_refused(answer, NOT_HALF)
+
+
+def _labelled(label: str | None) -> Manifest:
+    return {"metadata": {"labels": {LABEL: label}}}
+
+
+def test_no_status_relabels_a_pod_into_or_out_of_an_agent(here: Town) -> None:
+    done(here.alice.create(pod("told", AGENT, AGENT)))
+    done(here.alice.create(pod("plain-told")))
+    for name, label in (("told", None), ("told", "nobody"), ("plain-told", AGENT)):
+        assert_refused(here.admin.patch("Pod", TEAM, f"{name}/status", _labelled(label)), OWN_LABEL)
+    answer = here.admin.patch("Pod", TEAM, "told/status", {"metadata": {"labels": {"a": "b"}}})
+    assert done(answer)["metadata"]["labels"] == {LABEL: AGENT, "a": "b"}
+
+
+def test_a_kubelet_tells_of_its_agents_pods(here: Town) -> None:
+    manifest = pod("told-of", AGENT, AGENT)
+    manifest["spec"]["nodeName"] = "teller"
+    done(here.admin.create({"kind": "Node", "metadata": {"name": "teller"}}))
+    done(here.admin.create(manifest))
+    running = {"status": {"phase": "Running"}}
+    kubelet = node(here.bed, "teller")
+
+    def told() -> Answer:
+        return kubelet.patch("Pod", TEAM, "told-of/status", running)
+
+    wait_until(lambda: told().status == OK, timeout=10, what="the node knows its pod")
+    assert here.admin.read("Pod", TEAM, "told-of")["status"]["phase"] == "Running"
+
+
+@pytest.mark.parametrize("at", ["pods/bound-by/binding", "bindings"])
+def test_no_binding_relabels_a_pod_into_or_out_of_an_agent(here: Town, at: str) -> None:
+    """The API server puts a binding's labels on the pod."""
+    here.admin.create(pod("bound-by", AGENT, AGENT))
+    target = {"apiVersion": "v1", "kind": "Node", "name": "worker"}
+    metadata: Manifest = {"name": "bound-by", "labels": {LABEL: "nobody"}}
+    body = {"apiVersion": "v1", "kind": "Binding", "metadata": metadata, "target": target}
+    path = f"/api/v1/namespaces/{TEAM}/{at}?dryRun=All"
+    assert_refused(here.admin.send("POST", path, body), OWN_LABEL)
+    metadata["labels"] = {"topology.kubernetes.io/zone": "a"}
+    done(here.admin.send("POST", path, body))
 
 
 def test_a_pod_from_before_may_end_and_lose_its_finalizers(here: Town) -> None:
