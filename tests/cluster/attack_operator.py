@@ -23,6 +23,8 @@ SAME_WORKLOAD = "a grant's policies guard what the grant guards"
 SAME_NAME = "a grant's policies have the grant's name"
 NEVER_OFF = "the operator switches mTLS on and never off"
 NO_SPEC = "the operator changes no spec"
+NO_METADATA = "the operator changes no owners, labels or annotations"
+OWN_FINALIZER = "the operator sets no finalizer but its own"
 NOT_HELD = "is attempting to grant RBAC permissions not currently held"
 MYSELF = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": NAMESPACE}
 
@@ -217,7 +219,29 @@ _GRANTS = path_of("AgentAccessGrant", TEAM)
 _CLASSES = path_of("AgentIdentityClass")
 _OPEN = {"namespaceSelector": {"matchLabels": {}}, "mesh": {"type": "None"}}
 
+_OURS_THERE = {
+    "identity": path_of("AgentIdentity", TEAM, AGENT),
+    "grant": f"{_GRANTS}/{GRANT}",
+    "class": f"{_CLASSES}/{CLASS}",
+}
+_GONE = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "forged"}
+_GONE_NAMESPACE = {**_GONE, "kind": "Namespace"}
+
+
+def _mark(what: str, name: str, says: str, **metadata: Any) -> Attempt:
+    path = f"{_OURS_THERE[what]}?dryRun=All"
+    return _patch(f"{what}-{name}", path, {"metadata": metadata}, says)
+
+
 OUR_KINDS = [
+    # What has an owner, and none that is there, is deleted by the garbage collector.
+    _mark("identity", "to-be-collected", NO_METADATA, ownerReferences=[_GONE]),
+    _mark("grant", "to-be-collected", NO_METADATA, ownerReferences=[_GONE]),
+    _mark("class", "to-be-collected", NO_METADATA, ownerReferences=[_GONE_NAMESPACE]),
+    _mark("identity", "labels", NO_METADATA, labels={"example.com/of": "x"}),
+    _mark("grant", "annotations", NO_METADATA, annotations={"example.com/note": "x"}),
+    _mark("identity", "to-be-orphaned", OWN_FINALIZER, finalizers=["orphan"]),
+    _mark("class", "to-be-held", OWN_FINALIZER, finalizers=["example.com/held"]),
     _post("identity", path_of("AgentIdentity", TEAM), identity_manifest(TEAM, "mine")),
     _delete("identity", path_of("AgentIdentity", TEAM, AGENT)),
     _delete("all-identities", path_of("AgentIdentity", TEAM)),

@@ -358,6 +358,40 @@ OPERATOR_ITSELF = (
         (f"{STOLEN}[patch-class]",),
     ),
     Mutant(
+        "operator-has-ours-collected",
+        17,
+        "The operator's token gives no identity, grant or class to an owner that is not there.",
+        ITSELF,
+        "      object.metadata.?ownerReferences == oldObject.metadata.?ownerReferences\n"
+        "      && object.metadata.?labels",
+        "      object.metadata.?labels",
+        (
+            f"{STOLEN}[patch-identity-to-be-collected]",
+            f"{STOLEN}[patch-grant-to-be-collected]",
+            f"{STOLEN}[patch-class-to-be-collected]",
+        ),
+    ),
+    Mutant(
+        "operator-marks-ours",
+        17,
+        "It changes no label and no annotation of theirs.",
+        ITSELF,
+        "      && object.metadata.?labels == oldObject.metadata.?labels\n"
+        "      && object.metadata.?annotations == oldObject.metadata.?annotations\n"
+        "    reason: Forbidden\n    message: the operator changes no owners",
+        "    reason: Forbidden\n    message: the operator changes no owners",
+        (f"{STOLEN}[patch-identity-labels]", f"{STOLEN}[patch-grant-annotations]"),
+    ),
+    Mutant(
+        "operator-holds-ours",
+        17,
+        "Of finalizers it sets its own only.",
+        ITSELF,
+        "      object.metadata.?finalizers.orValue([]).all(f, f == 'agentidentity.dev/cleanup'\n",
+        "      object.metadata.?finalizers.orValue([]).all(f, true\n",
+        (f"{STOLEN}[patch-identity-to-be-orphaned]", f"{STOLEN}[patch-class-to-be-held]"),
+    ),
+    Mutant(
         "operator-binds-any-role",
         15,
         "The operator's token binds no ClusterRole that is not named.",
