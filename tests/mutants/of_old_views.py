@@ -366,4 +366,13 @@ OLD_VIEWS = (
         "            pass\n",
         (f"{SECOND}::test_a_class_sweeps_no_role_of_one_that_it_has_not_seen_yet",),
     ),
+    Mutant(
+        "given-up-taken-for-not-done",
+        10,
+        "What was given up without an answer is looked at once more: it may be carried out yet.",
+        "operator/agent_identity/reconcile/engine.py",
+        "            self._look_once_more(key)\n",
+        "",
+        ("tests/unit/engine/test_rest_guards.py::test_what_was_given_up_is_looked_at_once_more",),
+    ),
 )

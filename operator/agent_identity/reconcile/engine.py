@@ -60,6 +60,7 @@ _STUCK_SECONDS = 120.0
 _MEASURE_SECONDS = 10.0
 _FIRST_LOOK_SECONDS = 8.0
 _LONGEST_PAUSE = 8.0
+_DOUBT_SECONDS = 15.0
 # In logs and metrics.
 _LABELS = {Subject.IDENTITY: "identity", Subject.CLASS: "class", Subject.GRANT: "grant"}
 
@@ -156,6 +157,7 @@ class Engine:
         self._period = resync_seconds
         self._moved_at = time.monotonic()
         self._at_work: set[asyncio.Task[None]] = set()
+        self._in_doubt: dict[Key, float] = {}
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -320,7 +322,10 @@ class Engine:
     def _look_again(self, key: Key, problem: Problem | None) -> None:
         if problem is None or isinstance(problem, Invalid):
             self._queue.succeeded(key)
+            self._look_once_more(key)
             return
+        if problem.reason is Reason.UNREACHABLE:
+            self._in_doubt[key] = time.monotonic() + _DOUBT_SECONDS
         if isinstance(problem, Waiting):
             self._queue.succeeded(key)
             self._queue.add(key, WAITING_SECONDS * random.uniform(0.75, 1.25))
@@ -337,6 +342,15 @@ class Engine:
             return
         self._queue.back_off(key, wait)
         self._suspect_class(key)
+
+    def _look_once_more(self, key: Key) -> None:
+        """What was given up without an answer may be carried out yet, over what was done since: at
+        Vault a late write counts as much as a new one, and nothing would tell of it."""
+        left = self._in_doubt.get(key, 0.0) - time.monotonic()
+        if left > 0:
+            self._queue.add(key, left)
+        else:
+            self._in_doubt.pop(key, None)
 
     def _suspect_class(self, key: Key) -> None:
         """A backend that fails one identity may fail its whole class: its status should say so."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -325,6 +326,37 @@ async def test_a_bug_in_one_identity_ends_no_worker() -> None:
     reached = asyncio.create_task(clumsy.reached.wait())
     await asyncio.wait([run, reached], return_when=asyncio.FIRST_COMPLETED)
     assert clumsy.reached.is_set()
+    run.cancel()
+
+
+class Recovering:
+    """A pipeline whose backend does not answer the first time."""
+
+    def __init__(self) -> None:
+        self.looks: list[float] = []
+
+    async def reconcile(self, facts: Facts) -> Problem | None:
+        self.looks.append(time.monotonic())
+        return Failed(Reason.UNREACHABLE, "no answer") if len(self.looks) == 1 else None
+
+
+@told
+async def test_what_was_given_up_is_looked_at_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events in between, of which there may be any number, change nothing about it."""
+    monkeypatch.setattr("agent_identity.reconcile.engine._DOUBT_SECONDS", 0.3)
+    monkeypatch.setattr("agent_identity.reconcile.queue._FIRST_DELAY", 0.01)
+    op, pipeline = Operator(), Recovering()
+    engine = engine_of(op, pipeline)
+    run = asyncio.create_task(engine.run())
+    await engine.ready.wait()
+    op.identity(**FULL)
+    for looks in (2, 3, 4):
+        async with asyncio.timeout(5):
+            while len(pipeline.looks) < looks:  # noqa: ASYNC110  nothing tells of a look
+                await asyncio.sleep(0.01)
+        if looks == 2:
+            op.queue.add(Key("agents", "agent"))
+    assert pipeline.looks[3] - pipeline.looks[0] >= 0.3
     run.cancel()
 
 
