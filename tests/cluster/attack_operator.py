@@ -16,10 +16,15 @@ ROOT = "istio-system"
 CANNOT = " cannot "
 """In every refusal of RBAC, and in none of ours."""
 NOT_ITS_OWN = "the operator touches nothing that is not labelled as its own"
-NO_OWNER = "the operator makes nothing without an AgentIdentity or AgentAccessGrant that owns it"
+NO_OWNER = (
+    "the operator makes nothing without an AgentIdentity or AgentAccessGrant that alone owns it"
+)
+HOLDS_NOTHING = "the operator holds nothing but its accounts"
 SAME_NAMESPACE = "to accounts of the binding's own namespace"
 ONE_AGENT = "mesh policies are for the pods of one agent"
 SAME_WORKLOAD = "a grant's policies guard what the grant guards"
+NOT_IN_THE_ROOT = "lets nobody in by a policy of the mesh's root namespace"
+LEADS_THERE = "at a waypoint are for Services that select the agent by its label"
 SAME_NAME = "a grant's policies have the grant's name"
 NEVER_OFF = "the operator switches mTLS on and never off"
 NO_SPEC = "the operator changes no spec"
@@ -42,11 +47,13 @@ class Attempt:
     fresh: Manifest | None = None
 
 
-def marked(name: str, identity: str = AGENT) -> Manifest:
-    """Metadata that looks like ours, so that RBAC alone is asked."""
-    owner = {"apiVersion": OURS, "kind": "AgentIdentity", "name": identity, "uid": "forged"}
+def marked(name: str, identity: str = AGENT, /, **owner: Any) -> Manifest:
+    """Metadata that looks like ours, so that RBAC alone is asked. owner: fields of its owner,
+    unless they are true."""
+    of = {"apiVersion": OURS, "kind": "AgentIdentity", "name": identity, "uid": "forged"}
     labels = {**MANAGED, "agentidentity.dev/identity": identity}
-    return {"name": name, "labels": labels, "ownerReferences": [{**owner, "controller": True}]}
+    owners = [{**of, "controller": True, **owner}]
+    return {"name": name, "labels": labels, "ownerReferences": owners}
 
 
 def binding(role: str, *subjects: Manifest, kind: str = "ClusterRole", **more: Any) -> Manifest:
@@ -215,6 +222,7 @@ THE_CLUSTER = [
 ]
 
 GRANT, GATE = "orders", "gate"
+GATES = (GATE, "back-gate")
 _GRANTS = path_of("AgentAccessGrant", TEAM)
 _CLASSES = path_of("AgentIdentityClass")
 _OPEN = {"namespaceSelector": {"matchLabels": {}}, "mesh": {"type": "None"}}
@@ -363,12 +371,11 @@ _OF_THE_GRANT = f"{_POLICIES_HERE}/agentaccessgrant-{GRANT}"
 _OF_THE_GATE = f"{_POLICIES_HERE}/agentaccessgrant-{GATE}"
 
 
-def of_grant(name: str, spec: Manifest, /, *, grant: str = GRANT, **owner: str) -> Manifest:
+def of_grant(name: str, spec: Manifest, /, *, grant: str = GRANT, **owner: Any) -> Manifest:
     """A policy that says that it is a grant's. owner: fields of its owner, unless they are true."""
-    of = {"apiVersion": OURS, "kind": "AgentAccessGrant", "name": grant, "uid": "forged"} | owner
+    metadata = marked(name, **({"kind": "AgentAccessGrant", "name": grant} | owner))
     labels = {**MANAGED, "agentidentity.dev/grant": grant}
-    owners = [{**of, "controller": True}]
-    return mesh("AuthorizationPolicy", spec, name=name, labels=labels, ownerReferences=owners)
+    return mesh("AuthorizationPolicy", spec, **{**metadata, "labels": labels})
 
 
 def _move(name: str, spec: Manifest, path: str = _OF_THE_GRANT) -> Attempt:
@@ -385,12 +392,14 @@ def _forge(name: str, policy: Manifest, says: str) -> Attempt:
 
 
 GHOST = "ghost"
+_GHOSTS = f"agentaccessgrant-{GHOST}"
 MOVES = [
     _move("to-another-workload", {**_BANK, **_ANYBODY}),
     _move("to-the-namespace", _ANYBODY),
     _move("to-a-service", {**services("bank"), **_ANYBODY}),
-    _move("to-another-service", {**services("bank"), **_ANYBODY}, _OF_THE_GATE),
-    _move("to-one-service-more", {**services(GATE, "bank"), **_ANYBODY}, _OF_THE_GATE),
+    _move("to-another-service", {**services(GATE, "bank"), **_ANYBODY}, _OF_THE_GATE),
+    _move("to-one-service-more", {**services(*GATES, "bank"), **_ANYBODY}, _OF_THE_GATE),
+    _move("to-one-service-less", {**services(GATE), **_ANYBODY}, _OF_THE_GATE),
     _move("to-no-service", _ANYBODY, _OF_THE_GATE),
     _move("that-denies", {**_ITS_OWN, **_ANYBODY, "action": "DENY"}),
     _move(
@@ -408,11 +417,69 @@ MOVES = [
         of_grant(f"agentaccessgrant-{GHOST}", _BANK, grant=GHOST, kind="AgentIdentity"),
         NO_OWNER,
     ),
+    _forge("of-any-name", of_grant("x", {**_BANK, **_ANYBODY}, grant=GHOST), SAME_NAME),
+    _forge("for-the-namespace", of_grant(_GHOSTS, _ANYBODY, grant=GHOST), SAME_WORKLOAD),
+    _post(
+        "policy-for-the-mesh",
+        path_of("AuthorizationPolicy", ROOT),
+        of_grant(_GHOSTS, {**_BANK, **_ANYBODY}, grant=GHOST),
+        NOT_IN_THE_ROOT,
+    ),
     _forge(
         "of-another-grant",
         of_grant(f"agentaccessgrant-{GHOST}", _BANK, grant=GHOST, name=GRANT),
         NO_OWNER,
     ),
 ]
+
+_HELD = {"finalizers": ["example.com/held"]}
+_THERE = {"apiVersion": "v1", "kind": "ServiceAccount", "name": "default", "uid": "forged"}
+OUTLASTING: dict[str, tuple[Manifest, str]] = {
+    "one-owner-more": ({"ownerReferences": [_THERE]}, NO_OWNER),
+    "a-finalizer": (_HELD, HOLDS_NOTHING),
+}
+"""What keeps an object from the garbage collector, added to its metadata; and the refusal."""
+
+
+def with_more(body: Manifest, lists: Manifest) -> Manifest:
+    """The object with more in these lists of its metadata."""
+    metadata = body["metadata"]
+    more = {key: [*metadata.get(key, ()), *added] for key, added in lists.items()}
+    return {**body, "metadata": {**metadata, **more}}
+
+
+def ghosts(**owner: Any) -> dict[str, Manifest]:
+    """Policies of a grant and of an identity that are not there. owner: as above."""
+    label = {"agentidentity.dev/identity": GHOST}
+    spec = {"selector": {"matchLabels": label}, **_ANYBODY}
+    of_identity = marked(f"agentidentity-{GHOST}", GHOST, **owner)
+    return {
+        "grant": of_grant(_GHOSTS, {**_BANK, **_ANYBODY}, grant=GHOST, **owner),
+        "identity": mesh("AuthorizationPolicy", spec, **of_identity),
+    }
+
+
+def _of_ghosts(
+    name: str, says: str, lists: Manifest | None = None, /, **owner: Any
+) -> list[Attempt]:
+    made = ghosts(**owner).items()
+    return [_forge(f"of-no-{w}-{name}", with_more(body, lists or {}), says) for w, body in made]
+
+
+LASTING = [
+    *(a for n, (more, says) in OUTLASTING.items() for a in _of_ghosts(f"with-{n}", says, more)),
+    *_of_ghosts("of-a-version-to-come", NO_OWNER, apiVersion="agentidentity.dev/v9"),
+    *_of_ghosts("that-nobody-controls", NO_OWNER, controller=False),
+    *_of_ghosts("of-another", NO_OWNER, name=AGENT),
+]
+AT_A_WAYPOINT = _forge(
+    "for-a-service-of-others",
+    mesh(
+        "AuthorizationPolicy",
+        {**services(STRANGER), **_ANYBODY},
+        **marked(f"agentidentity-{AGENT}.waypoint"),
+    ),
+    LEADS_THERE,
+)
 
 ATTEMPTS = [*MORE_RIGHTS, *SECRETS_AND_TOKENS, *THE_CLUSTER, *OUR_KINDS, *OTHERS_OBJECTS]

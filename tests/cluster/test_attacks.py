@@ -10,19 +10,25 @@ from typing import Any
 
 import pytest
 from attack_operator import (
+    AT_A_WAYPOINT,
     ATTEMPTS,
     GATE,
-    GHOST,
+    GATES,
     GRANT,
+    LASTING,
     MOVES,
     NAMESPACE,
+    NO_OWNER,
+    OUTLASTING,
     ROOT,
     STRANGER,
     SYSTEM,
     Attempt,
     binding,
+    ghosts,
     mesh,
     services,
+    with_more,
 )
 from attack_people import (
     FORBIDDEN,
@@ -70,7 +76,10 @@ from testbed.waiting import wait_until
 OK = 200
 UNAUTHORIZED = 401
 SECRETS = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+LABEL = "agentidentity.dev/identity"
 SECONDS = 30
+COLLECTOR_SECONDS = 120
+"""The garbage collector looks for new kinds every 30 s only."""
 FLOOD = 400
 """Of the matrix's 10,000: what two cores make in some seconds."""
 SLOW = SHORT_PERIODS | {
@@ -78,6 +87,11 @@ SLOW = SHORT_PERIODS | {
     # Paused for long, it would lose its Lease.
     "AGENT_IDENTITY_LEADER_ELECTION": "false",
 }
+
+
+def _service(name: str, leads_to: Manifest) -> Manifest:
+    spec = {"selector": leads_to, "ports": [{"port": 80}]}
+    return {"kind": "Service", **_named(name), "spec": spec}
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +106,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         local = {"apiVersion": RBAC, "kind": "Role", **_named("local"), "rules": [SECRETS]}
         done(settled.admin.create(local))
         settled.team.grant(GRANT)
-        settled.team.grant(GATE, **services(GATE))
+        settled.team.grant(GATE, **services(*GATES))
+        for name, leads_to in ((STRANGER, {"app": "bank"}), (AGENT, {LABEL: AGENT})):
+            done(settled.admin.create(_service(name, leads_to)))
         for name in (GRANT, GATE):
             settled.team.wait_ready(name, of="AgentAccessGrant")
         root = {"name": ROOT, "labels": {"agents": "allowed"}}
@@ -145,14 +161,54 @@ def test_a01_no_policy_is_passed_off_as_that_of_a_grant_that_is_gone(
     here: Town, operator: Person
 ) -> None:
     """Nobody owns it, so that nobody would collect it."""
-    kind = "AuthorizationPolicy"
-    body = here.admin.read(kind, TEAM, OWNED[kind])
+    kind, name = "AuthorizationPolicy", f"agentaccessgrant-{GRANT}"
+    body = here.admin.read(kind, TEAM, name)
     del body["metadata"]["ownerReferences"]
+    body["spec"]["rules"] = [{}]
     for retired in ({}, {"agentidentity.dev/retired": "true"}):
-        body["metadata"]["labels"] |= {"agentidentity.dev/grant": GHOST} | retired
-        body["spec"] = {"selector": {"matchLabels": {"app": "bank"}}, "rules": [{}]}
-        path = f"{path_of(kind, TEAM, OWNED[kind])}?dryRun=All"
-        assert_refused(operator.send("PUT", path, body))
+        body["metadata"]["labels"] |= retired
+        path = f"{path_of(kind, TEAM, name)}?dryRun=All"
+        assert_refused(operator.send("PUT", path, body), NO_OWNER)
+
+
+@pytest.mark.parametrize("attempt", LASTING, ids=lambda a: a.id)
+def test_a01_nothing_lasts_that_is_made_for_nobody(
+    here: Town, operator: Person, attempt: Attempt
+) -> None:
+    assert_in_vain(here, operator, attempt)
+
+
+@pytest.mark.parametrize("more", OUTLASTING)
+@pytest.mark.parametrize("kind", OWNED)
+def test_a01_what_is_made_is_not_made_to_last_later(
+    here: Town, operator: Person, kind: str, more: str
+) -> None:
+    lists, says = OUTLASTING[more]
+    body = with_more(here.admin.read(kind, TEAM, OWNED[kind]), lists)
+    path = f"{path_of(kind, TEAM, OWNED[kind])}?dryRun=All"
+    assert_refused(operator.send("PUT", path, body), says)
+
+
+def test_a01_what_is_made_for_nobody_is_collected(here: Town, operator: Person) -> None:
+    """By the cluster itself, whatever became of the operator, and whose UID it has."""
+    of_agent = here.admin.read("AgentIdentity", TEAM, AGENT)["metadata"]["uid"]
+    made = [body for uid in ("forged", of_agent) for body in ghosts(uid=uid).values()]
+    here.operator.stop()
+    try:
+        for body in made:
+            kind, name = body["kind"], body["metadata"]["name"]
+            done(operator.send("POST", path_of(kind, TEAM), body))
+            here.team.wait_gone(kind, name, timeout=COLLECTOR_SECONDS)
+    finally:
+        here.operator.start()
+        here.operator.wait_ready()
+
+
+def test_a01_at_a_waypoint_no_service_of_others_is_opened(here: Town, operator: Person) -> None:
+    assert_in_vain(here, operator, AT_A_WAYPOINT)
+    assert AT_A_WAYPOINT.body is not None
+    own = {**AT_A_WAYPOINT.body, "spec": {**services(AGENT), "rules": [{}]}}
+    done(operator.send("POST", f"{AT_A_WAYPOINT.path}?dryRun=All", own))
 
 
 def test_a01_that_token_is_good_for_what_it_is_for(operator: Person) -> None:
@@ -666,7 +722,7 @@ def test_a20_a_policy_that_cannot_be_asked_refuses(here: Town) -> None:
     path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
     items = here.admin.send("GET", path).json()["items"]
     ours = {i["metadata"]["name"]: i["spec"]["failurePolicy"] for i in items}
-    assert len(ours) == 12
+    assert len(ours) == 13
     # This one asks for a CRD of ours: without it nobody could write any policy of the mesh.
     lenient = {"agentidentity.dev-operator-grants"}
     assert {name for name, policy in ours.items() if policy != "Fail"} == lenient

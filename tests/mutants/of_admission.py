@@ -21,6 +21,9 @@ ADMISSION = "tests/cluster/test_admission.py"
 ATTACKS = "tests/cluster/test_attacks.py"
 CVES = "tests/cluster/test_cve_regressions.py"
 STOLEN = f"{ATTACKS}::test_a01_the_operators_token_is_no_key_to_the_cluster"
+MOVED = f"{ATTACKS}::test_a01_no_grant_is_moved_to_another_workload"
+LASTING = f"{ATTACKS}::test_a01_nothing_lasts_that_is_made_for_nobody"
+LATER = f"{ATTACKS}::test_a01_what_is_made_is_not_made_to_last_later"
 TAMPERING = f"{ADMISSION}::test_an_administrator_of_the_namespace_tampers_in_vain"
 HALF = f"{ADMISSION}::test_a_pod_is_no_half_an_agent"
 HALVED = f"{ADMISSION}::test_an_account_that_is_marked_by_halves_is_in_no_other_pods_way"
@@ -313,9 +316,87 @@ OPERATOR_ITSELF = (
         17,
         "The operator's token makes nothing without an owner.",
         ITSELF,
-        "      request.operation != 'CREATE'\n",
-        "      true || request.operation != 'CREATE'\n",
+        "  - expression: variables.kept || variables.owned || variables.left_shut\n",
+        "  - expression: 'true'\n",
         (f"{STOLEN}[create-account-of-nobody]",),
+    ),
+    Mutant(
+        "operator-makes-for-two",
+        17,
+        "Nor with a second one, which the garbage collector would find.",
+        ITSELF,
+        "      object.metadata.?ownerReferences.orValue([]).size() == 1\n"
+        "      && object.metadata.ownerReferences.all(o,",
+        "      object.metadata.?ownerReferences.orValue([]).exists_one(o,",
+        (
+            f"{LASTING}[create-policy-of-no-grant-with-one-owner-more]",
+            f"{LASTING}[create-policy-of-no-identity-with-one-owner-more]",
+        ),
+    ),
+    Mutant(
+        "operator-adds-an-owner-later",
+        17,
+        "Nor does it give one to what is there.",
+        ITSELF,
+        "\n      && object.metadata.?ownerReferences == oldObject.metadata.?ownerReferences)",
+        ")",
+        (
+            f"{LATER}[AuthorizationPolicy-one-owner-more]",
+            f"{LATER}[RoleBinding-one-owner-more]",
+            f"{LATER}[ServiceAccount-one-owner-more]",
+        ),
+    ),
+    Mutant(
+        "operator-makes-for-a-version-to-come",
+        17,
+        "The owner is of a version that the garbage collector can look up.",
+        ITSELF,
+        "      && o.apiVersion == 'agentidentity.dev/v1alpha1'\n",
+        "      && o.apiVersion.startsWith('agentidentity.dev/')\n",
+        (
+            f"{LASTING}[create-policy-of-no-grant-of-a-version-to-come]",
+            f"{LASTING}[create-policy-of-no-identity-of-a-version-to-come]",
+        ),
+    ),
+    Mutant(
+        "operator-makes-what-nobody-controls",
+        17,
+        "The owner controls it, so that the operator itself sees whose it is.",
+        ITSELF,
+        "o.?controller.orValue(false)",
+        "true",
+        (f"{LASTING}[create-policy-of-no-grant-that-nobody-controls]",),
+    ),
+    Mutant(
+        "operator-holds-what-is-collected",
+        17,
+        "The operator's token puts no finalizer on what it makes, but its own on accounts.",
+        ITSELF,
+        "      request.operation == 'DELETE' || object.metadata.?finalizers",
+        "      true || object.metadata.?finalizers",
+        (
+            f"{LASTING}[create-policy-of-no-grant-with-a-finalizer]",
+            f"{LATER}[RoleBinding-a-finalizer]",
+            f"{LATER}[ServiceAccount-a-finalizer]",
+        ),
+    ),
+    Mutant(
+        "operator-opens-the-mesh",
+        17,
+        "The operator's token lets nobody in by what counts in every namespace.",
+        ITSELF,
+        "      || request.namespace != {{ $.Values.meshRootNamespace | toJson }}\n",
+        "      || true\n",
+        (f"{MOVED}[create-policy-for-the-mesh]",),
+    ),
+    Mutant(
+        "operator-opens-services-at-a-waypoint",
+        17,
+        "The operator's token opens no Service at a waypoint that does not lead to the agent.",
+        ITSELF,
+        "exists(t, t.name == params.metadata.name)\n",
+        "exists(t, false)\n",
+        (f"{ATTACKS}::test_a01_at_a_waypoint_no_service_of_others_is_opened",),
     ),
     Mutant(
         "operator-binds-strangers",

@@ -25,6 +25,7 @@ ADMISSION = "tests/cluster/test_admission.py"
 ATTACKS = "tests/cluster/test_attacks.py"
 STOLEN = f"{ATTACKS}::test_a01_the_operators_token_is_no_key_to_the_cluster"
 DELETION = "tests/cluster/test_deletion.py"
+LASTING = f"{ATTACKS}::test_a01_nothing_lasts_that_is_made_for_nobody"
 MOVED = f"{ATTACKS}::test_a01_no_grant_is_moved_to_another_workload"
 OF_GRANTS = "      resources: [agentaccessgrants]\n  matchConditions:\n"
 OF_GRANTS += "  - name: asks-for-something\n    expression: "
@@ -657,37 +658,40 @@ GRANTS = (
     Mutant(
         "operator-frees-a-grant-from-its-waypoint",
         17,
-        "And never to nothing, which would be the whole namespace.",
+        "And to all of it.",
         ITSELF,
         "object.spec.?targetRefs.orValue([]).size() == params.spec.?targetRefs.orValue([]).size()",
         "object.spec.?targetRefs.orValue([]).size() >= 0",
-        (f"{MOVED}[replace-grant-to-no-service]",),
+        (f"{MOVED}[replace-grant-to-one-service-less]",),
     ),
     Mutant(
         "operator-names-a-grants-policy",
         17,
         "The operator's token writes for a grant what has its name.",
         ITSELF,
-        "object.metadata.name == 'agentaccessgrant-' + params.metadata.name\n",
-        "true\n",
-        (f"{MOVED}[create-policy-of-another-name]",),
+        "|| object.metadata.name == 'agentaccessgrant-' + variables.grant\n",
+        "|| true\n",
+        (f"{MOVED}[create-policy-of-another-name]", f"{MOVED}[create-policy-of-any-name]"),
     ),
     Mutant(
         "operator-makes-for-any-grant",
         17,
-        "The operator's token makes a grant's policy with that grant as its owner.",
+        "The operator's token makes a policy with the grant or identity that it names as owner.",
         ITSELF,
-        "&& (!variables.of_grant || o.name == variables.grant)",
-        "",
-        (f"{MOVED}[create-policy-of-another-grant]",),
+        "      && o.name == (variables.of_grant ? variables.grant : variables.identity_named))\n",
+        "      )\n",
+        (
+            f"{MOVED}[create-policy-of-another-grant]",
+            f"{LASTING}[create-policy-of-no-identity-of-another]",
+        ),
     ),
     Mutant(
         "operator-lets-in-for-a-grant-that-is-gone",
         17,
         "The operator's token lets nobody in by a policy of a grant that is gone.",
         ITSELF,
-        "variables.kept || !variables.of_grant || variables.owned || variables.left_shut",
-        "true || variables.owned",
+        "variables.kept || variables.owned || variables.left_shut",
+        "request.operation != 'CREATE' || variables.owned || variables.left_shut",
         (f"{ATTACKS}::test_a01_no_policy_is_passed_off_as_that_of_a_grant_that_is_gone",),
     ),
     Mutant(
@@ -695,8 +699,8 @@ GRANTS = (
         17,
         "The operator shuts what a grant guarded also where its policy is gone.",
         ITSELF,
-        "request.operation != 'CREATE'\n      || variables.owned || variables.left_shut",
-        "request.operation != 'CREATE'\n      || variables.owned",
+        "variables.kept || variables.owned || variables.left_shut",
+        "variables.kept || variables.owned",
         (f"{ADMISSION}::test_a_grant_whose_policy_was_taken_away_shuts_its_workload_and_ends",),
     ),
     Mutant(
@@ -739,6 +743,15 @@ GRANTS = (
         (f"{MOVED}[create-policy-of-an-identity]",),
     ),
     Mutant(
+        "operator-guards-a-whole-namespace",
+        17,
+        "Nor the whole namespace, whatever grant it says.",
+        ITSELF,
+        "variables.kept || !variables.of_grant || variables.guards_something",
+        "variables.kept || true",
+        (f"{MOVED}[create-policy-for-the-namespace]",),
+    ),
+    Mutant(
         "operator-moves-a-grant",
         17,
         "The operator's token guards nothing but what the grant does.",
@@ -747,7 +760,6 @@ GRANTS = (
         "object.spec.?selector.?matchLabels.orValue({})\n",
         (
             f"{MOVED}[replace-grant-to-another-workload]",
-            f"{MOVED}[replace-grant-to-the-namespace]",
             f"{MOVED}[create-policy-for-another-workload]",
         ),
     ),
