@@ -44,9 +44,11 @@ def _matches(rule: Manifest, request: Request) -> bool:
 
 
 def _is_from(source: Manifest, request: Request) -> bool:
-    assert set(source) == {"principals"}
-    return request.principal is not None and any(
-        _value(p, request.principal) for p in source["principals"]
+    assert set(source) <= {"principals"}
+    # An empty list is one that is not there (proto3): everybody.
+    principals = source.get("principals") or ()
+    return not principals or (
+        request.principal is not None and any(_value(p, request.principal) for p in principals)
     )
 
 
@@ -58,7 +60,7 @@ def _is_to(operation: Manifest, request: Request) -> bool:
         ("paths", request.path, _path),
     )
     return all(
-        name not in operation or any(match(pattern, found) for pattern in operation[name])
+        not operation.get(name) or any(match(pattern, found) for pattern in operation[name])
         for name, found, match in checks
     )
 

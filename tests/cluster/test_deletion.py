@@ -79,7 +79,7 @@ OUTAGES = [stopped, paused, sealed, forbidden]
 def test_deletion_ends_without_vault_and_what_is_owed_goes_later(
     agent: Tenant, bed: Bed, outage
 ) -> None:
-    _, token = agent.vault_login("agent")
+    token = agent.vault_token("agent")
     with outage(bed):
         agent.delete("AgentIdentity", "agent")
         agent.wait_gone("AgentIdentity", "agent", timeout=END_SECONDS)
@@ -119,7 +119,7 @@ def debts(tenant: Tenant) -> dict[str, str]:
 def test_what_is_owed_outlives_the_operator(
     agent: Tenant, bed: Bed, operator: OperatorProcess
 ) -> None:
-    _, token = agent.vault_login("agent")
+    token = agent.vault_token("agent")
     with stopped(bed):
         agent.delete("AgentIdentity", "agent")
         agent.wait_gone("AgentIdentity", "agent", timeout=END_SECONDS)
@@ -131,7 +131,7 @@ def test_what_is_owed_outlives_the_operator(
 
 @pytest.mark.parametrize("outage", [None, stopped], ids=["vault up", "vault stopped"])
 def test_a_deleted_namespace_ends(agent: Tenant, bed: Bed, outage) -> None:
-    _, token = agent.vault_login("agent")
+    token = agent.vault_token("agent")
 
     def delete_namespace() -> None:
         agent.delete("Namespace", agent.namespace)
@@ -151,7 +151,7 @@ def test_a_deleted_namespace_ends(agent: Tenant, bed: Bed, outage) -> None:
 def test_a_finalizer_taken_off_by_force_leaves_nothing(
     agent: Tenant, bed: Bed, operator: OperatorProcess
 ) -> None:
-    _, token = agent.vault_login("agent")
+    token = agent.vault_token("agent")
     operator.kill()
     agent.patch("AgentIdentity", "agent", {"metadata": {"finalizers": None}})
     agent.delete("AgentIdentity", "agent")

@@ -44,7 +44,7 @@ def test_an_agent_reads_its_own_secret_and_no_other(agent: Tenant, bed: Bed) -> 
 
 def test_a_token_is_neither_looked_up_nor_renewed_by_itself(agent: Tenant, bed: Bed) -> None:
     """It carries no `default` policy: it ends, and its agent logs in again."""
-    _, token = agent.vault_login("agent")
+    token = agent.vault_token("agent")
     for method, path in (("GET", "lookup-self"), ("POST", "renew-self")):
         status, _ = bed.openbao.request(method, f"auth/token/{path}", token=token)
         assert status == FORBIDDEN
@@ -69,7 +69,7 @@ NARROWED: list[dict[str, Any] | None] = [{"policies": ["team"]}, None]
 def test_while_a_token_gives_what_was_withdrawn_the_agent_is_not_ready(
     agent: Tenant, bed: Bed, vault: dict[str, Any] | None
 ) -> None:
-    _, token = agent.vault_login("agent")
+    token = agent.vault_token("agent")
     with entities_forbidden(bed):
         agent.patch("AgentIdentity", "agent", {"spec": {"vault": vault}})
         agent.wait_reason("agent", "Forbidden", "VaultReady")
@@ -149,7 +149,7 @@ def test_narrower_policies_end_the_tokens_that_were_issued(agent: Tenant, bed: B
         "AgentIdentity", "agent", {"spec": {"vault": {"policies": ["own-secrets", "team"]}}}
     )
     agent.wait_ready("agent")
-    _, token = agent.vault_login("agent")
+    token = agent.vault_token("agent")
     assert status_of(bed, secret(agent, "agent"), token) == OK
 
     agent.patch("AgentIdentity", "agent", {"spec": {"vault": {"policies": ["team"]}}})
@@ -159,7 +159,7 @@ def test_narrower_policies_end_the_tokens_that_were_issued(agent: Tenant, bed: B
 
 
 def test_a_deleted_identity_leaves_no_working_token(agent: Tenant, bed: Bed) -> None:
-    _, token = agent.vault_login("agent")
+    token = agent.vault_token("agent")
     agent.delete("AgentIdentity", "agent")
     agent.wait_gone("AgentIdentity", "agent")
     assert agent.vault_role("agent") is None
@@ -168,7 +168,7 @@ def test_a_deleted_identity_leaves_no_working_token(agent: Tenant, bed: Bed) -> 
 
 
 def test_an_identity_made_anew_inherits_nothing(agent: Tenant, bed: Bed) -> None:
-    _, token = agent.vault_login("agent")
+    token = agent.vault_token("agent")
     agent.delete("AgentIdentity", "agent")
     agent.wait_gone("AgentIdentity", "agent")
     agent.identity("agent", **full_spec())
@@ -187,7 +187,7 @@ def test_a_token_that_the_api_server_still_believes_ends_too(agent: Tenant, bed:
         timeout=40,
         what="the late token is dead",
     )
-    tokens_of_now = agent.vault_login("agent")[1]
+    tokens_of_now = agent.vault_token("agent")
     assert status_of(bed, secret(agent, "agent"), tokens_of_now) == OK
 
 
@@ -205,7 +205,7 @@ def login_of_a_dead_account(agent: Tenant, bed: Bed) -> str:
 
 
 def test_an_account_deleted_by_hand_ends_its_tokens_and_comes_back(agent: Tenant, bed: Bed) -> None:
-    _, token = agent.vault_login("agent")
+    token = agent.vault_token("agent")
     before = (agent.get("ServiceAccount", "agent") or {})["metadata"]["uid"]
     agent.delete("ServiceAccount", "agent")
 
@@ -234,7 +234,7 @@ def test_a_role_that_nobody_wants_is_swept_and_a_stranger_stays(agent: Tenant, b
 def test_moving_to_a_class_without_the_secret_takes_the_role_away(agent: Tenant, bed: Bed) -> None:
     name = f"bare-{agent.namespace}"
     agent.create(class_manifest(name, None))
-    _, token = agent.vault_login("agent")
+    token = agent.vault_token("agent")
     agent.patch("AgentIdentity", "agent", {"spec": {"className": name, "vault": None}})
     agent.wait_ready("agent")
     assert agent.vault_role("agent") is None

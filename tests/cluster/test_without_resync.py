@@ -194,7 +194,7 @@ def test_a_policy_left_for_pods_stays_closed_whoever_opens_it(agent: Tenant) -> 
 def test_an_account_forced_off_takes_its_tokens_with_it(agent: Tenant, bed: Bed) -> None:
     path = f"kv/data/{agent.namespace}/agent/api-key"
     bed.openbao.write(path, {"data": {"key": "value"}})
-    _, token = agent.vault_login("agent")
+    token = agent.vault_token("agent")
     agent.patch("ServiceAccount", "agent", {"metadata": {"finalizers": None}})
     agent.delete("ServiceAccount", "agent")
     wait_until(

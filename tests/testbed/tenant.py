@@ -6,6 +6,7 @@ operator.
 
 import copy
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from kubernetes.client.exceptions import ApiException
@@ -273,6 +274,18 @@ class Tenant:
             mount="kubernetes", role=role or self.role_name(account), jwt=jwt
         )
         return status, (answer.get("auth") or {}).get("client_token") or str(answer.get("errors"))
+
+    def vault_token(self, account: str) -> str:
+        """One that gives the account what is its own: what can't be read later could be read."""
+        status, token = self.vault_login(account)
+        if status != HTTPStatus.OK:
+            raise AssertionError(f"{account} can't log in: {token}")
+        path = f"kv/data/{self.namespace}/{account}/anything"
+        read, _ = self.bed.openbao.request("GET", path, token=token)
+        # Of what is not there, only who may read is told so.
+        if read not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
+            raise AssertionError(f"the token of {account} gives nothing: {read}")
+        return token
 
     def _resource(self, kind: str) -> Any:
         return self.client.resources.get(api_version=VERSIONS.get(kind, "v1"), kind=kind)
