@@ -160,11 +160,24 @@ def _dry_patch(who: Person, kind: str, metadata: Manifest, name: str = AGENT) ->
     return who.send("PATCH", path, {"metadata": metadata}, **headers).status == OK
 
 
+def exempted(who: Person) -> list[Sign]:
+    """From every policy that guards what an identity owns."""
+    owner = {"apiVersion": "agentidentity.dev/v1alpha1", "kind": "AgentIdentity"}
+    owners = [{**owner, "name": AGENT, "uid": "of-nobody"}]
+    metadata = {"name": "forged", "namespace": TEAM, "ownerReferences": owners}
+    return [
+        lambda: may_tamper(who),
+        lambda: may_unfinalize(who, AGENT),
+        lambda: dry(who, {"kind": "ServiceAccount", "metadata": metadata}).status == CREATED,
+        lambda: dry(who, token_secret("forged", AGENT)).status == CREATED,
+    ]
+
+
 def without_policies(here: Town) -> list[Sign]:
     """`use` of a class, what is owned, and an agent's pod are nobody's to refuse."""
     return [
         lambda: dry(here.bob, here.identity("of-bob")).status == CREATED,
-        lambda: may_tamper(here.bob),
+        *exempted(here.bob),
         lambda: dry(here.bob, pod("half", AGENT)).status == CREATED,
     ]
 

@@ -31,9 +31,9 @@ from attack_town import (
     TEAM,
     Town,
     dry,
+    exempted,
     is_refused,
     may_tamper,
-    may_unfinalize,
     node,
     pod,
     token_secret,
@@ -371,7 +371,7 @@ def test_the_next_grant_of_the_name_takes_over_what_was_left_shut(here: Town) ->
 def _behind_the_operators_back(here: Town) -> Iterator[None]:
     """Alice may write what it owns, and it does not look."""
     setting = f"admission.ownedObjects.exemptUsers={{{here.alice.name}}}"
-    with told_to_helm(here, setting, until=[lambda: may_tamper(here.alice)]):
+    with told_to_helm(here, setting, until=exempted(here.alice)):
         here.operator.pause()
         try:
             yield
@@ -675,7 +675,7 @@ def test_an_account_that_is_marked_by_halves_is_in_no_other_pods_way(
 
 def test_a_user_who_is_named_may_write_what_is_owned(here: Town) -> None:
     setting = f"admission.ownedObjects.exemptUsers={{{here.alice.name}}}"
-    with told_to_helm(here, setting, until=[lambda: may_tamper(here.alice)]):
+    with told_to_helm(here, setting, until=exempted(here.alice)):
         assert not may_tamper(here.bob)
         done(here.alice.create(manifest_of("ServiceAccount", "mine", labels=MANAGED)))
         done(here.alice.delete("ServiceAccount", TEAM, "mine"))
@@ -684,7 +684,7 @@ def test_a_user_who_is_named_may_write_what_is_owned(here: Town) -> None:
 
 def test_a_group_that_is_named_may_write_what_is_owned(here: Town) -> None:
     setting = f"admission.ownedObjects.exemptGroups={{system:serviceaccounts:{HOME}}}"
-    with told_to_helm(here, setting, until=[lambda: may_tamper(here.bob)]):
+    with told_to_helm(here, setting, until=exempted(here.bob)):
         assert may_tamper(here.alice)
 
 
@@ -747,8 +747,7 @@ def test_the_garbage_collector_collects(here: Town) -> None:
     done(here.alice.create(here.identity(name, **full_spec())))
     here.team.wait_ready(name)
     setting = f"admission.ownedObjects.exemptUsers={{{here.alice.name}}}"
-    signs = [lambda: may_tamper(here.alice), lambda: may_unfinalize(here.alice, AGENT)]
-    with told_to_helm(here, setting, until=signs):
+    with told_to_helm(here, setting, until=exempted(here.alice)):
         here.operator.pause()
         try:
             free = {"metadata": {"finalizers": None}}

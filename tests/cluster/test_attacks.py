@@ -52,9 +52,9 @@ from attack_town import (
     TEAM,
     Town,
     dry,
+    exempted,
     is_refused,
     kubelet_token,
-    may_unfinalize,
     pod,
     told_to_helm,
     town,
@@ -630,7 +630,7 @@ def test_a15_a_finalizer_taken_off_leaves_nothing_in_vault(here: Town) -> None:
     refused = here.alice.patch("AgentIdentity", TEAM, "a15", free)
     assert_refused(refused, "only the operator takes the finalizer")
     setting = f"admission.ownedObjects.exemptUsers={{{here.alice.name}}}"
-    with told_to_helm(here, setting, until=[lambda: may_unfinalize(here.alice, AGENT)]):
+    with told_to_helm(here, setting, until=exempted(here.alice)):
         here.operator.pause()
         try:
             done(here.alice.patch("AgentIdentity", TEAM, "a15", free))
