@@ -182,11 +182,9 @@ class Campaign:
     async def _clear(self, scenes: Sequence[Scene], whose: str) -> None:
         """Everything is deleted; nothing may be left, in Vault and as a debt too."""
         recorder = self._theatre.recorder
-        for scene in scenes:
-            await scene.delete_everything()
+        await in_turns(Scene.delete_everything, scenes)
         for scene in scenes:
             gone = await recorder.until(scene.name, scene.is_empty, AWAY_SECONDS)
-            scene.token = ""
             left = [] if gone else [f"left over: {n}" for n in scene.objects()]
             left += [f"left over in Vault: {n}" for n in await self._vault_left(scene)]
             self._fail(f"{whose}: {scene.name}, deleted", left)
@@ -195,9 +193,9 @@ class Campaign:
     async def _vault_left(self, scene: Scene) -> list[str]:
         deadline = time.monotonic() + AWAY_SECONDS
         # Vault has no way to tell that something has gone.
-        while (left := await scene.vault_state()) and time.monotonic() < deadline:  # noqa: ASYNC110
+        while (left := await scene.left_in_vault()) and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
-        return sorted(left)
+        return left
 
 
 def _what(exchange: Exchange) -> str:

@@ -15,14 +15,20 @@ from faults.exchange import renamed
 from faults.recorder import OWN_KINDS, PATHS, Body, Name, Recorder
 from faults.snapshot import State, snapshot
 from testbed.bed import Bed
+from testbed.operator_process import NAMESPACE
 from testbed.tenant import RBAC, class_manifest, grant_manifest, identity_manifest, rule
 
 AGENT, CALLER, SHOP, BYSTANDER = "agent", "planner", "orders", "bystander"
 TOKEN = "token of the agent"
+_WORKS, _WORKS_NOT = "works", "does not work"
 READER, OTHER_READER = "ticket-reader", "event-reader"
 _SCENE = re.compile(r"(?<![a-z0-9])w[0-9]{5}(?![0-9])")
 _ACCESSOR = re.compile(r"auth_kubernetes_[0-9a-f]+")
 _SEEN_SECONDS = 30.0
+_GRANTS_GONE_SECONDS = 30.0
+_RETIRED = "agentidentity.dev/retired"
+# What the operator owes to Vault: of each debt a JSON text that has its namespace.
+_LEDGER = f"/api/v1/namespaces/{NAMESPACE}/configmaps/agent-identity-debts"
 MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -80,6 +86,17 @@ class Stage:
                 return None
             answer.raise_for_status()
             return dict((await answer.json())["data"])
+
+    async def debts(self) -> dict[str, str]:
+        """Of all scenes, each as the operator wrote it down."""
+        try:
+            ledger = await self.send("GET", _LEDGER)
+        except RuntimeError as error:
+            # It is made with the first debt.
+            if ": 404 " not in str(error):
+                raise
+            return {}
+        return dict(ledger.get("data") or {})
 
     async def token_reads(self, token: str, path: str) -> bool:
         url = f"{self.bed.openbao.address}/v1/{path}"
@@ -157,16 +174,20 @@ class Scene:
                 raise
 
     async def delete_everything(self) -> None:
-        """All objects of our kinds; the namespaces stay, empty."""
+        """All objects of our kinds; the namespaces stay, empty. What closed grants have left is
+        its owner's to take away, and nothing else: none of those that go now leaves anything."""
+        left_shut = retired(self.objects(), self.shop)
         own = [n for n in self.objects() if n.kind in OWN_KINDS]
         for name in (n for n in own if n.kind == "AgentAccessGrant"):
             await self.patch(name, {"spec": {"onDelete": "Open"}})
         for kind in ("AgentIdentity", "AgentAccessGrant", "AgentIdentityClass"):
             await asyncio.gather(*(self.delete(n) for n in own if n.kind == kind))
-        # What a closed grant leaves is its owner's to take away.
-        for name in self.objects():
-            if name.kind == "AuthorizationPolicy" and name.namespace == self.shop:
-                await self.delete(name)
+        # A grant that waits for one of them to go would be granted before its own end.
+        await self.stage.recorder.until(self.name, self._has_no_grant, _GRANTS_GONE_SECONDS)
+        await asyncio.gather(*map(self.delete, left_shut))
+
+    def _has_no_grant(self) -> bool:
+        return all(name.kind != "AgentAccessGrant" for name in self.objects())
 
     # --- looking
 
@@ -208,8 +229,12 @@ class Scene:
             found[f"policy {name}"] = body.get("policy")
         if self.token:
             works = await self.stage.token_reads(self.token, self._secret)
-            found[TOKEN] = "works" if works else "does not work"
+            found[TOKEN] = _WORKS if works else _WORKS_NOT
         return snapshot_of_vault(found, self.names)
+
+    async def left_in_vault(self) -> list[str]:
+        """Where all was deleted: what OpenBao still has, and what it is still owed."""
+        return left_over(await self.vault_state(), await self.stage.debts(), self.name)
 
     async def vault_roles(self) -> dict[str, Body]:
         """The roles of this scene's accounts."""
@@ -263,6 +288,31 @@ def snapshot_of_vault(found: Mapping[str, Any], names: Mapping[str, str]) -> Sta
         return _ACCESSOR.sub("ACCESSOR", renamed(text, names))
 
     return {words(n): words(json.dumps(body, sort_keys=True)) for n, body in found.items()}
+
+
+def token_works(vault: State) -> bool:
+    """Whether the agent's token reads, by what was seen of OpenBao."""
+    return vault.get(TOKEN) == json.dumps(_WORKS)
+
+
+def left_over(vault: State, debts: Mapping[str, str], scene: str) -> list[str]:
+    """Names of what should be gone with all that a scene had; of the agent's token, that it still
+    works. debts: entry → what it says."""
+    there = sorted(vault.keys() - {TOKEN})
+    token = [f"{TOKEN}, which works"] if token_works(vault) else []
+    owed = [f"owed: {text}" for text in debts.values() if scene_of(text) == scene]
+    return [*there, *token, *owed]
+
+
+def retired(objects: Mapping[Name, Body], namespace: str) -> list[Name]:
+    """Policies of a namespace that outlive their grants, so that what those guarded stays shut."""
+    return [
+        name
+        for name, body in objects.items()
+        if (name.kind, name.namespace) == ("AuthorizationPolicy", namespace)
+        and (body["metadata"].get("labels") or {}).get(_RETIRED) == "true"
+        and not body["metadata"].get("ownerReferences")
+    ]
 
 
 def is_settled(body: Body) -> bool:
