@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from faults.exchange import Call, Exchange
-from faults.oracles import ORACLES, Course, End, Run, no_secret
+from faults.oracles import ORACLES, Course, End, Run, no_bug, no_secret
 from faults.plans import Calls, Plan, plans_for, spread
 from faults.play import BYSTANDER_SECONDS, NotSettled, Player
 from faults.rest import for_nothing
@@ -152,7 +152,7 @@ class Campaign:
         if not self._played:
             return
         theatre = self._theatre
-        await theatre.stop()
+        await self.stop()
         restarted = len(theatre.log)
         await theatre.use(OFTEN)
         await asyncio.to_thread(self._wait_resyncs, len(self._played))
@@ -164,10 +164,7 @@ class Campaign:
             self._fail(plan.id, [f"at rest: {line}" for line in later])
         played = self._played
         self._played = []
-        log = await asyncio.to_thread(theatre.operator.log_file.read_text)
-        asked = theatre.log.since(self._searched)
-        self._fail("secrets", no_secret(theatre.log.secrets, asked, log))
-        self._searched = len(theatre.log)
+        await self.stop()
         await theatre.use(SHIPPED)
         await self._clear([scene for _, scene, _ in played], played[0][0].workload)
 
@@ -178,6 +175,17 @@ class Campaign:
             timeout=120,
             what="resyncs",
         )
+
+    async def stop(self) -> None:
+        """The operator that runs. Neither its log nor what was written meanwhile tells a secret,
+        and nothing happened that it takes for a bug."""
+        theatre = self._theatre
+        await theatre.stop()
+        log = await asyncio.to_thread(theatre.operator.log_file.read_text, errors="replace")
+        asked = theatre.log.since(self._searched)
+        self._fail("secrets", no_secret(theatre.log.secrets, asked, log))
+        self._fail("bugs", no_bug(log))
+        self._searched = len(theatre.log)
 
     async def _clear(self, scenes: Sequence[Scene], whose: str) -> None:
         """Everything is deleted; nothing may be left, in Vault and as a debt too."""
@@ -257,6 +265,7 @@ async def whole_campaign(report: Report, chosen: Sequence[Workload], share: Shar
             report(f"{one.name}: {sum(c.changes for c in calls)} writes, {len(plans)} plans")
             await campaign.run(plans)
             report(f"{one.name}: done in {time.monotonic() - began:.0f} s; {campaign.results}")
+        await campaign.stop()
         return campaign.results
 
 
@@ -275,6 +284,7 @@ async def sample_campaign(report: Report, count: int, always: Collection[str] = 
         campaign.results.fail("plans that are not there any more", sorted(missing))
         others = [plan for plan in plans if plan.id not in always]
         await campaign.run([*kept, *spread(others, count)])
+        await campaign.stop()
         return campaign.results
 
 

@@ -13,6 +13,7 @@ from faults.fields.play import Outcome, Play
 from faults.fields.seeds import Seed
 from faults.fields.silent import why_silent
 from faults.fields.stand import Stand, until_rest
+from faults.oracles import BUG
 from faults.snapshot import differences
 from testbed.bed import Bed
 from testbed.operator_process import OperatorProcess
@@ -21,7 +22,6 @@ Report = Callable[[str], None]
 AT_A_TIME = 40
 _CHUNK = 16
 _EVERY = 50
-_BUGS = "this is a bug"
 
 
 @dataclass(slots=True)
@@ -232,6 +232,6 @@ async def _run(
         campaign = Campaign(ground, report, at_a_time)
         await campaign.play(jobs)
         lines = ground.operator.log_lines()
-        bugs = {str(line) for line in lines if _BUGS in str(line.get("message", ""))}
+        bugs = {str(line) for line in lines if BUG in str(line.get("message", ""))}
         campaign.results.general += sorted(bugs)[:20]
         return campaign.results
