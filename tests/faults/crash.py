@@ -18,7 +18,7 @@ from faults.exchange import Call, Exchange
 from faults.oracles import ORACLES, Course, End, Run, no_bug, no_secret
 from faults.plans import Calls, Plan, plans_for, spread
 from faults.play import BYSTANDER_SECONDS, NotSettled, Player
-from faults.rest import for_nothing
+from faults.rest import for_nothing, looked_at, reconciles
 from faults.scene import Scene
 from faults.snapshot import differences
 from faults.theatre import SHIPPED, Theatre
@@ -31,8 +31,11 @@ BATCH = 48
 AWAY_SECONDS = 60.0
 # Of what was written, in characters.
 _TOLD = 4000
-OFTEN = {**SHIPPED, "AGENT_IDENTITY_RESYNC_SECONDS": "2"}
 PERIODS = 2
+# The first look after a start is no resync, and of two objects one has its turn a period later.
+LOOKS = PERIODS + 2
+# So many the operator can look at: with a shorter period full namespaces would wait for others.
+OBJECTS_A_SECOND = 100
 Report = Callable[[str], None]
 T = TypeVar("T")
 
@@ -149,30 +152,33 @@ class Campaign:
     async def _rest(self) -> None:
         """What is done stays as it is, over a restart and some resyncs, and then goes without a
         trace."""
-        if not self._played:
+        played, self._played = self._played, []
+        if not played:
             return
         theatre = self._theatre
         await self.stop()
         restarted = len(theatre.log)
-        await theatre.use(OFTEN)
-        await asyncio.to_thread(self._wait_resyncs, len(self._played))
-        for plan, scene, run in self._played:
+        await self._resync()
+        await self.stop()
+        for plan, scene, run in played:
             writes = [e for e in theatre.log.of(scene.name) if e.changes]
             ill = for_nothing(writes, since=run.last, restarted=restarted, end=run.end.state)
             self._fail(plan.id, [f"at rest: {_what(e)}" for e in ill])
             later = differences(run.end.state, scene.state())
             self._fail(plan.id, [f"at rest: {line}" for line in later])
-        played = self._played
-        self._played = []
-        await self.stop()
         await theatre.use(SHIPPED)
         await self._clear([scene for _, scene, _ in played], played[0][0].workload)
 
-    def _wait_resyncs(self, identities: int) -> None:
-        operator = self._theatre.operator
-        wait_until(
-            lambda: _reconciles(operator.metrics()) >= PERIODS * identities,
-            timeout=120,
+    async def _resync(self) -> None:
+        """By an operator that was just started; until each object has had its resyncs."""
+        theatre = self._theatre
+        objects = looked_at(theatre.recorder.now)
+        period = max(2, objects // OBJECTS_A_SECOND)
+        await theatre.use({**SHIPPED, "AGENT_IDENTITY_RESYNC_SECONDS": str(period)})
+        await asyncio.to_thread(
+            wait_until,
+            lambda: reconciles(theatre.operator.metrics()) >= LOOKS * objects,
+            timeout=120 + LOOKS * period,
             what="resyncs",
         )
 
@@ -219,11 +225,6 @@ def _check(run: Run, reference: End) -> list[str]:
     if run.end.bystander_seconds > BYSTANDER_SECONDS:
         failures.append(f"isolation: a bystander waited {run.end.bystander_seconds:.0f} s")
     return failures
-
-
-def _reconciles(metrics: str) -> float:
-    lines = (x for x in metrics.splitlines() if x.startswith("agent_identity_reconciles_total{"))
-    return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
 async def in_turns(job: Callable[[T], Awaitable[object]], items: Iterable[T]) -> None:

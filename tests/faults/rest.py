@@ -6,17 +6,45 @@ from it is taken away once more. All else that is written is written for nothing
 """
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 from faults.exchange import Exchange
-from faults.recorder import Body
+from faults.oracles import LABEL
+from faults.recorder import Body, Name
 from faults.snapshot import State
 
+_LABELS = {"AgentIdentity": LABEL, "AgentAccessGrant": "agentidentity.dev/grant"}
+# Of these kinds, and not those that failed: they are tried again, which is no resync.
+_RECONCILES = re.compile(
+    r"^agent_identity_reconciles_total"
+    r'\{kind="(?:identity|grant)",result="(?:done|waiting|invalid)"\} (?P<count>\S+)$',
+    re.MULTILINE,
+)
 _CLASSES = "/agentidentityclasses/"
 _OF_A_CLASS = b'"kind":"AgentIdentityClass"'
 # Vault's own condition, and those that sum up all.
 _OF_VAULT = frozenset({"VaultReady", "Ready", "Reconciling", "Stalled"})
 Rows = frozenset[tuple[str, str, str]]
+
+
+def looked_at(objects: Mapping[Name, Body]) -> int:
+    """How many identities and grants a resync looks at: those that are there, and those that are
+    gone and have left something with their label."""
+    there = {name for name in objects if name.kind in _LABELS}
+    named = {
+        Name(kind, name.namespace, labels[label])
+        for name, body in objects.items()
+        for kind, label in _LABELS.items()
+        if label in (labels := body["metadata"].get("labels") or {})
+    }
+    return len(there | named)
+
+
+def reconciles(metrics: str) -> float:
+    """How often identities and grants were looked at to the end. metrics: the page for
+    Prometheus."""
+    return sum(float(found["count"]) for found in _RECONCILES.finditer(metrics))
 
 
 def for_nothing(

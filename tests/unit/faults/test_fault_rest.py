@@ -1,13 +1,16 @@
-"""At rest only what hangs on the shared Vault may still be said of anybody."""
+"""At rest all stays as it is, and only what hangs on the shared Vault may be said of anybody."""
 
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import pytest
+from prometheus_client import generate_latest
 
+from agent_identity.telemetry import RECONCILES
 from faults.exchange import Call, Exchange
-from faults.rest import for_nothing
+from faults.recorder import Body, Name
+from faults.rest import for_nothing, looked_at, reconciles
 
 IDENTITY = "/apis/agentidentity.dev/v1alpha1/namespaces/a/agentidentities/agent/status"
 CLASS = "/apis/agentidentity.dev/v1alpha1/agentidentityclasses/c/status"
@@ -86,3 +89,36 @@ def test_a_class_that_was_well_has_nothing_to_say() -> None:
 def test_what_did_not_arrive_was_not_said() -> None:
     said = [write("PATCH", CLASS, ILL), write("PATCH", CLASS, WELL, answer=503)]
     assert found(at_play=said, late=[], anew=[write("PATCH", CLASS, WELL)]) == []
+
+
+def labelled(kind: str, name: str, **labels: str) -> tuple[Name, Body]:
+    said = {f"agentidentity.dev/{label}": text for label, text in labels.items()}
+    return Name(kind, "a", name), {"metadata": {"name": name, "labels": said}}
+
+
+def test_a_resync_looks_at_identities_and_grants_and_at_what_gone_ones_have_left() -> None:
+    there = [
+        labelled("AgentIdentity", "agent"),
+        labelled("ServiceAccount", "agent", identity="agent"),
+        labelled("ServiceAccount", "gone", identity="gone"),
+        labelled("AgentAccessGrant", "orders"),
+        labelled("AuthorizationPolicy", "shut", grant="closed", retired="true"),
+        labelled("AgentIdentityClass", "c"),
+        labelled("ServiceAccount", "strangers"),
+    ]
+    assert looked_at(dict(there)) == len(["agent", "gone", "orders", "closed"])
+
+
+def test_looks_at_classes_and_those_that_failed_are_no_resyncs() -> None:
+    before = reconciles(generate_latest().decode())
+    for kind, result in (
+        ("identity", "done"),
+        ("identity", "invalid"),
+        ("grant", "waiting"),
+        ("class", "done"),
+        ("identity", "failed"),
+        ("grant", "apierror"),
+        ("identity", "bug"),
+    ):
+        RECONCILES.labels(kind, result).inc()
+    assert reconciles(generate_latest().decode()) - before == len(["done", "invalid", "waiting"])
