@@ -18,7 +18,7 @@ from faults.exchange import Call, Exchange
 from faults.oracles import ORACLES, Course, End, Run, no_bug, no_secret
 from faults.plans import Calls, Plan, plans_for, spread
 from faults.play import BYSTANDER_SECONDS, NotSettled, Player
-from faults.rest import for_nothing, looked_at, reconciles
+from faults.rest import changed_in_vault, for_nothing, looked_at, reconciles, sure_at
 from faults.scene import Scene
 from faults.snapshot import differences
 from faults.theatre import SHIPPED, Theatre
@@ -156,16 +156,16 @@ class Campaign:
         if not played:
             return
         theatre = self._theatre
+        # Whoever is started anew looks at no given-up request again.
+        given_up = max(sure_at(run.exchanges) for _, _, run in played)
+        await asyncio.sleep(max(0.0, given_up - time.monotonic()))
         await self.stop()
         restarted = len(theatre.log)
         await self._resync()
         await self.stop()
         for plan, scene, run in played:
-            writes = [e for e in theatre.log.of(scene.name) if e.changes]
-            ill = for_nothing(writes, since=run.last, restarted=restarted, end=run.end.state)
-            self._fail(plan.id, [f"at rest: {_what(e)}" for e in ill])
-            later = differences(run.end.state, scene.state())
-            self._fail(plan.id, [f"at rest: {line}" for line in later])
+            changed = await self._changed(scene, run, restarted)
+            self._fail(plan.id, [f"at rest: {line}" for line in changed])
         await theatre.use(SHIPPED)
         await self._clear([scene for _, scene, _ in played], played[0][0].workload)
 
@@ -181,6 +181,17 @@ class Campaign:
             timeout=120 + LOOKS * period,
             what="resyncs",
         )
+
+    async def _changed(self, scene: Scene, run: Run, restarted: int) -> list[str]:
+        """What has been written, and is not as it was, since all was as it should be."""
+        writes = [e for e in self._theatre.log.of(scene.name) if e.changes]
+        ill = for_nothing(writes, since=run.last, restarted=restarted, end=run.end.state)
+        vault = await scene.vault_state()
+        return [
+            *(_what(e) for e in ill),
+            *differences(run.end.state, scene.state()),
+            *changed_in_vault(run.end.vault, vault, ran_out=scene.token_ran_out),
+        ]
 
     async def stop(self) -> None:
         """The operator that runs. Neither its log nor what was written meanwhile tells a secret,

@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from faults.exchange import Exchange
+from faults.modes import MODES
 from faults.oracles import LABEL
 from faults.recorder import Body, Name
-from faults.snapshot import State
+from faults.scene import TOKEN, token_works
+from faults.snapshot import State, differences
 
 _LABELS = {"AgentIdentity": LABEL, "AgentAccessGrant": "agentidentity.dev/grant"}
 # Of these kinds, and not those that failed: they are tried again, which is no resync.
@@ -21,6 +23,8 @@ _RECONCILES = re.compile(
     r'\{kind="(?:identity|grant)",result="(?:done|waiting|invalid)"\} (?P<count>\S+)$',
     re.MULTILINE,
 )
+# For fifteen seconds the operator looks again where it gave a request up.
+_DOUBT_SECONDS = 17.0
 _CLASSES = "/agentidentityclasses/"
 _OF_A_CLASS = b'"kind":"AgentIdentityClass"'
 # Vault's own condition, and those that sum up all.
@@ -45,6 +49,22 @@ def reconciles(metrics: str) -> float:
     """How often identities and grants were looked at to the end. metrics: the page for
     Prometheus."""
     return sum(float(found["count"]) for found in _RECONCILES.finditer(metrics))
+
+
+def sure_at(exchanges: Iterable[Exchange]) -> float:
+    """When each write to Vault that was given up has been carried out, and been looked at once
+    more, by the monotonic clock; 0 where there was none. Only the process that gave it up knows."""
+    given_up = (e for e in exchanges if e.fault == "given-up" and e.call.server == "vault")
+    ends = (e.at + MODES[e.fault].delay + _DOUBT_SECONDS for e in given_up if e.changes)
+    return max(ends, default=0.0)
+
+
+def changed_in_vault(end: State, now: State, *, ran_out: bool) -> list[str]:
+    """What is not as it was when all was as it should be. ran_out: the agent's token has come to
+    the end of its own time, so that it gives nothing whatever the operator does."""
+    ended = {TOKEN} if ran_out and not token_works(now) else set()
+    was, is_ = ({n: s for n, s in state.items() if n not in ended} for state in (end, now))
+    return [f"Vault: {line}" for line in differences(was, is_)]
 
 
 def for_nothing(

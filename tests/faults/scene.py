@@ -5,6 +5,7 @@ import asyncio
 import json
 import re
 import ssl
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -120,6 +121,7 @@ class Scene:
         self.name = name
         self.names = {name: "SCENE", **stage.words}
         self.token = ""
+        self._token_until = 0.0
 
     @property
     def home(self) -> str:
@@ -248,15 +250,23 @@ class Scene:
 
     async def log_in(self) -> None:
         """The agent gets a token from OpenBao, as in its pod, and reads its secret by it."""
-        self.token = await asyncio.to_thread(self._logged_in)
+        began = time.monotonic()
+        auth = await asyncio.to_thread(self._logged_in)
+        self.token = str(auth["client_token"])
+        self._token_until = began + auth["lease_duration"]
         if not await self.stage.token_reads(self.token, self._secret):
             raise RuntimeError("the agent can't read its secret by its token")
+
+    @property
+    def token_ran_out(self) -> bool:
+        """By its own time, which is as long as the role said; nobody renews it."""
+        return time.monotonic() >= self._token_until
 
     @property
     def _secret(self) -> str:
         return f"kv/data/{self.home}/{AGENT}/api-key"
 
-    def _logged_in(self) -> str:
+    def _logged_in(self) -> Body:
         bed = self.stage.bed
         bed.openbao.write(self._secret, {"data": {"key": "value"}})
         jwt = bed.control_plane.token(self.home, AGENT, audience="vault")
@@ -264,7 +274,7 @@ class Scene:
         status, answer = bed.openbao.login(mount="kubernetes", role=role, jwt=jwt)
         if status != 200:
             raise RuntimeError(f"the agent can't log in: {answer}")
-        return str(answer["auth"]["client_token"])
+        return dict(answer["auth"])
 
 
 def is_everywhere(name: Name) -> bool:

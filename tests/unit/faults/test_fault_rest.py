@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 from agent_identity.telemetry import RECONCILES
 from faults.exchange import Call, Exchange
 from faults.recorder import Body, Name
-from faults.rest import for_nothing, looked_at, reconciles
+from faults.rest import changed_in_vault, for_nothing, looked_at, reconciles, sure_at
 
 IDENTITY = "/apis/agentidentity.dev/v1alpha1/namespaces/a/agentidentities/agent/status"
 CLASS = "/apis/agentidentity.dev/v1alpha1/agentidentityclasses/c/status"
@@ -122,3 +122,38 @@ def test_looks_at_classes_and_those_that_failed_are_no_resyncs() -> None:
     ):
         RECONCILES.labels(kind, result).inc()
     assert reconciles(generate_latest().decode()) - before == len(["done", "invalid", "waiting"])
+
+
+def test_only_a_write_to_vault_that_was_given_up_is_looked_at_once_more() -> None:
+    given_up, answered, late = (write(m, ROLE) for m in ("POST", "DELETE", "POST"))
+    read, to_kube = write("GET", ROLE), write("PATCH", IDENTITY)
+    for exchange in (given_up, read, to_kube):
+        exchange.fault = "given-up"
+    late.fault, given_up.at, late.at, read.at, to_kube.at = "late", 10.0, 50.0, 50.0, 50.0
+    assert sure_at([answered, late, read, to_kube]) == 0
+    # Carried out six seconds later; those for which it is in doubt are fifteen.
+    assert sure_at([given_up, answered, late]) > 10 + 6 + 15
+
+
+HELD = {"role test_a_agent": '{"token_policies": ["own"]}', "token of the agent": '"works"'}
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        ({**HELD}, None),
+        ({**HELD, "role test_a_agent": '{"token_policies": ["own", "team"]}'}, "differs: role"),
+        ({n: s for n, s in HELD.items() if "role" not in n}, "missing: role"),
+        ({**HELD, "policy of a class": '"path"'}, "too much: policy"),
+        ({**HELD, "token of the agent": '"does not work"'}, "differs: token"),
+    ],
+)
+def test_nothing_changes_in_vault_at_rest(now: Mapping[str, str], told: str | None) -> None:
+    lines = changed_in_vault(HELD, dict(now), ran_out=False)
+    assert [line.startswith(f"Vault: {told}") for line in lines] == ([True] if told else [])
+
+
+def test_a_token_may_end_by_its_own_time_and_never_comes_back() -> None:
+    ended = {**HELD, "token of the agent": '"does not work"'}
+    assert changed_in_vault(HELD, ended, ran_out=True) == []
+    assert changed_in_vault(ended, HELD, ran_out=True) != []
