@@ -50,7 +50,9 @@ def renamed(text: str, names: Mapping[str, str]) -> str:
 class Exchange:
     """number: place in the order in which requests came, over both servers. scene: whom it
     concerns; empty where it can't be said. status: of the server's answer, 0 without one.
-    answered_at: when it came, by the monotonic clock."""
+    at, sent_at, answered_at: when it came, was passed on to the server (0: never), and when the
+    answer came, by the monotonic clock. over: answered or dropped, or carried out though nobody
+    waited any more; until then it is under way."""
 
     number: int
     at: float
@@ -59,8 +61,10 @@ class Exchange:
     body: bytes = b""
     status: int = 0
     answer: bytes = b""
+    sent_at: float = 0.0
     answered_at: float = 0.0
     fault: str = ""
+    over: bool = False
 
     @property
     def changes(self) -> bool:

@@ -121,6 +121,12 @@ class FaultProxy:
         return Call(self.name, method, path)
 
     async def _serve(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
+        try:
+            return await self._answer(request, exchange)
+        finally:
+            exchange.over = True
+
+    async def _answer(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
         mode = self.choose(exchange)
         if mode is None:
             return await self._pass_on(request, exchange)
@@ -145,6 +151,7 @@ class FaultProxy:
         raise self._cut(request)
 
     async def _pass_on(self, request: web.BaseRequest, exchange: Exchange) -> web.Response:
+        exchange.sent_at = time.monotonic()
         try:
             async with self.session.request(
                 request.method,

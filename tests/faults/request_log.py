@@ -42,6 +42,10 @@ class RequestLog:
         """When it was last asked for anything, by the monotonic clock."""
         return self._of[scene][-1].at if self._of[scene] else 0.0
 
+    def under_way(self, scene: str) -> bool:
+        """Whether something that it was asked for may yet be carried out."""
+        return any(not exchange.over for exchange in self._of[scene])
+
     def forget(self) -> None:
         """All exchanges so far."""
         self.all.clear()
