@@ -60,7 +60,7 @@ def _after_vault(exchange: Exchange, objects: Objects, roles: dict[str, Body]) -
         roles.pop(role, None)
     else:
         roles[role] = json.loads(exchange.body)
-    return Moment(exchange.at, None, exchange.number, True, dict(objects), dict(roles))
+    return Moment(exchange.sent_at, None, exchange.number, True, dict(objects), dict(roles))
 
 
 def _written(exchanges: Iterable[Exchange]) -> set[int]:
@@ -80,11 +80,12 @@ def _revision(exchange: Exchange) -> int:
 
 
 def _vault_writes(exchanges: Sequence[Exchange]) -> list[tuple[int, Exchange]]:
-    """Each with the last revision that was answered before it began."""
+    """Each with the last revision that was answered before it was sent, in the order in which they
+    were sent: one that was held back on its way counts from when it was carried out."""
     answered = [(e.answered_at, r) for e in exchanges if (r := _revision(e))]
     return [
-        (max((r for at, r in answered if at <= e.at), default=0), e)
-        for e in exchanges
+        (max((r for at, r in answered if at <= e.sent_at), default=0), e)
+        for e in sorted(exchanges, key=lambda e: e.sent_at)
         if e.call.server == "vault" and e.changes and e.applied and _ROLE in e.call.path
     ]
 
