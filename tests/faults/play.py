@@ -115,6 +115,7 @@ class Player:
         )
         self._faults.disarm(self.scene)
         # A fault may have come at the very end.
+        await self._until_carried_out()
         there = await self._come_to_rest(reference.end if reference else None)
         end = self._end(before, there, seconds, bystander)
         exchanges = tuple(self._log.of(self.scene.name))
@@ -149,6 +150,15 @@ class Player:
                 return await self._look()
             await asyncio.sleep(_LOOK_SECONDS)
         raise NotSettled(f"{self.scene.name} after {SETTLE_SECONDS:g} s: {self.scene.state()}")
+
+    async def _until_carried_out(self) -> None:
+        """What the operator has given up may be held on its way yet, and change what there is. To
+        be asked when no fault is armed any more, so that nothing new is held."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while self._log.under_way(self.scene.name):
+            if time.monotonic() > deadline:
+                raise NotSettled(f"{self.scene.name}: a request is under way for ever")
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def _settled(self) -> bool:
         return self.scene.settled()
