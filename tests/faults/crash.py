@@ -185,7 +185,7 @@ class Campaign:
     async def _changed(self, scene: Scene, run: Run, restarted: int) -> list[str]:
         """What has been written, and is not as it was, since all was as it should be."""
         writes = [e for e in self._theatre.log.of(scene.name) if e.changes]
-        ill = for_nothing(writes, since=run.last, restarted=restarted, end=run.end.state)
+        ill = for_nothing(writes, run, restarted=restarted)
         vault = await scene.vault_state()
         return [
             *(_what(e) for e in ill),

@@ -1,19 +1,20 @@
 """What may still be written of one scene once all there is as it should be.
 
 Scenes share one Vault and one operator: while others still play, a Vault that fails one of them is
-left alone for a moment, which is in the status of all that are asked about it, and what has gone
-from it is taken away once more. All else that is written is written for nothing.
+left alone for a moment, which is in the status of all that are asked about it. What an account that
+went may have got late is looked for then too; where that fails it is owed, and what has gone is
+taken away once more. All else that is written is written for nothing.
 """
 
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from faults.exchange import Exchange
+from faults.exchange import Call, Exchange
 from faults.modes import MODES
-from faults.oracles import LABEL
+from faults.oracles import LABEL, Run
 from faults.recorder import Body, Name
-from faults.scene import TOKEN, token_works
+from faults.scene import ENDED, TOKEN, token_works
 from faults.snapshot import State, differences
 
 _LABELS = {"AgentIdentity": LABEL, "AgentAccessGrant": "agentidentity.dev/grant"}
@@ -26,6 +27,7 @@ _RECONCILES = re.compile(
 # For fifteen seconds the operator looks again where it gave a request up.
 _DOUBT_SECONDS = 17.0
 _CLASSES = "/agentidentityclasses/"
+_ROLE, _ENTITY = "/role/", "/v1/identity/entity/id/"
 _OF_A_CLASS = b'"kind":"AgentIdentityClass"'
 # Vault's own condition, and those that sum up all.
 _OF_VAULT = frozenset({"VaultReady", "Ready", "Reconciling", "Stalled"})
@@ -67,30 +69,41 @@ def changed_in_vault(end: State, now: State, *, ran_out: bool) -> list[str]:
     return [f"Vault: {line}" for line in differences(was, is_)]
 
 
-def for_nothing(
-    writes: Iterable[Exchange], *, since: int, restarted: int, end: State
-) -> Iterator[Exchange]:
-    """Of all writes about a scene, those that should not have been. since, restarted: numbers of
-    the first exchange at rest, and of the first after the restart, when nobody plays any more. end:
-    what there was when all was as it should be."""
+def for_nothing(writes: Iterable[Exchange], run: Run, *, restarted: int) -> Iterator[Exchange]:
+    """Of all writes about a scene, those that should not have been. run: at whose end all was as it
+    should be. restarted: number of the first exchange after the restart, when nobody plays any
+    more."""
     said_ready: dict[str, bool] = {}
     for exchange in writes:
         path = exchange.call.path
         if exchange.number >= restarted:
             allowed = _may_be_anew(exchange, was_ready=said_ready.get(path, False))
         else:
-            allowed = exchange.number < since or _may_be_late(exchange, end)
+            allowed = exchange.number < run.last or _may_be_late(exchange, run)
         if not allowed:
             yield exchange
         if exchange.applied and path.endswith("/status"):
             said_ready[path] = _says_ready(exchange)
 
 
-def _may_be_late(exchange: Exchange, end: State) -> bool:
+def _may_be_late(exchange: Exchange, run: Run) -> bool:
     call = exchange.call
-    if call.tells or (call.server == "vault" and call.method == "DELETE"):
+    if call.tells:
         return True
-    return call.path.endswith("/status") and _but_for_vault(exchange) in map(_rows, _bodies(end))
+    if call.server == "vault":
+        return call.method == "DELETE" and _has_gone(call, run)
+    said = map(_rows, _bodies(run.end.state))
+    return call.path.endswith("/status") and _but_for_vault(exchange) in said
+
+
+def _has_gone(call: Call, run: Run) -> bool:
+    """A role is told by its name. The only one who has logged in is the agent, whose token works as
+    long as its entity is there."""
+    vault = run.end.vault
+    if _ROLE in call.path:
+        role = call.renamed(run.names).path.partition(_ROLE)[2]
+        return f"role {role}" not in vault
+    return call.path.startswith(_ENTITY) and vault.get(TOKEN) == json.dumps(ENDED)
 
 
 def _may_be_anew(exchange: Exchange, *, was_ready: bool) -> bool:

@@ -21,7 +21,7 @@ from testbed.tenant import RBAC, class_manifest, grant_manifest, identity_manife
 
 AGENT, CALLER, SHOP, BYSTANDER = "agent", "planner", "orders", "bystander"
 TOKEN = "token of the agent"
-_WORKS, _WORKS_NOT = "works", "does not work"
+_WORKS, ENDED = "works", "does not work"
 READER, OTHER_READER = "ticket-reader", "event-reader"
 _SCENE = re.compile(r"(?<![a-z0-9])w[0-9]{5}(?![0-9])")
 _ACCESSOR = re.compile(r"auth_kubernetes_[0-9a-f]+")
@@ -231,7 +231,7 @@ class Scene:
             found[f"policy {name}"] = body.get("policy")
         if self.token:
             works = await self.stage.token_reads(self.token, self._secret)
-            found[TOKEN] = _WORKS if works else _WORKS_NOT
+            found[TOKEN] = _WORKS if works else ENDED
         return snapshot_of_vault(found, self.names)
 
     async def left_in_vault(self) -> list[str]:

@@ -9,12 +9,17 @@ from prometheus_client import generate_latest
 
 from agent_identity.telemetry import RECONCILES
 from faults.exchange import Call, Exchange
+from faults.oracles import End, Run
 from faults.recorder import Body, Name
 from faults.rest import changed_in_vault, for_nothing, looked_at, reconciles, sure_at
+from faults.scene import ENDED, TOKEN
 
 IDENTITY = "/apis/agentidentity.dev/v1alpha1/namespaces/a/agentidentities/agent/status"
 CLASS = "/apis/agentidentity.dev/v1alpha1/agentidentityclasses/c/status"
 ROLE = "/v1/auth/kubernetes/role/test_a_agent"
+OTHERS_ROLE = "/v1/auth/kubernetes/role/test_a_other"
+ENTITY = "/v1/identity/entity/id/1"
+POLICY = "/v1/sys/policies/acl/test_c_own"
 BINDING = "/apis/rbac.authorization.k8s.io/v1/namespaces/a/rolebindings/b"
 WELL = {"Ready": "True", "RBACReady": "True", "VaultReady": "True"}
 ILL = WELL | {"Ready": "False", "VaultReady": "False"}
@@ -33,15 +38,24 @@ def write(
     return Exchange(0, 0.0, "a", Call(server, method, path), body, status=answer)
 
 
-END = {"AgentIdentity/a/agent": json.dumps(status(WELL))}
+STATE = {"AgentIdentity/a/agent": json.dumps(status(WELL))}
+# Of two accounts of the scene, called as all runs call it, one still has its role.
+VAULT = {"role test_SCENE_other": "{}"}
 
 
-def found(*, at_play: list[Exchange], late: list[Exchange], anew: list[Exchange]) -> list[Exchange]:
+def found(
+    *,
+    at_play: list[Exchange],
+    late: list[Exchange],
+    anew: list[Exchange],
+    vault: Mapping[str, str] = MappingProxyType(VAULT),
+) -> list[Exchange]:
     writes = [*at_play, *late, *anew]
     for number, exchange in enumerate(writes):
         exchange.number = number
-    restarted = len(at_play) + len(late)
-    return list(for_nothing(writes, since=len(at_play), restarted=restarted, end=END))
+    end = End(STATE, dict(vault))
+    run = Run({"_a_": "_SCENE_"}, 0, 0, len(at_play), end, end, (), (), {})
+    return list(for_nothing(writes, run, restarted=len(at_play) + len(late)))
 
 
 @pytest.mark.parametrize(
@@ -51,12 +65,22 @@ def found(*, at_play: list[Exchange], late: list[Exchange], anew: list[Exchange]
         (True, write("PATCH", IDENTITY, WELL)),
         (False, write("PATCH", IDENTITY, WELL | {"RBACReady": "False"})),
         (True, write("DELETE", ROLE)),
+        (False, write("DELETE", OTHERS_ROLE)),
+        (False, write("DELETE", ENTITY)),
+        (False, write("DELETE", POLICY)),
         (False, write("POST", ROLE)),
         (False, write("PUT", BINDING)),
     ],
 )
 def test_while_others_play_only_vault_is_told_of(*, allowed: bool, exchange: Exchange) -> None:
     assert found(at_play=[], late=[exchange], anew=[]) == ([] if allowed else [exchange])
+
+
+@pytest.mark.parametrize("words", ["works", ENDED])
+def test_an_entity_goes_once_more_only_where_the_token_has_ended(words: str) -> None:
+    late = [write("DELETE", ENTITY)]
+    vault = VAULT | {TOKEN: json.dumps(words)}
+    assert found(at_play=[], late=late, anew=[], vault=vault) == ([] if words == ENDED else late)
 
 
 @pytest.mark.parametrize(
