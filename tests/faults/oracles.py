@@ -17,6 +17,9 @@ CALLEES_SECONDS = 5.0
 UNHEARD_SECONDS = 1.0
 LABEL = "agentidentity.dev/identity"
 BUG = "this is a bug"
+_OWNED_KINDS = frozenset(
+    {"RoleBinding", "AuthorizationPolicy", "PeerAuthentication", "ServiceAccount"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +103,9 @@ def guarded_first(run: Run, reference: End) -> Failures:
 
 
 def callees_first(run: Run, reference: End) -> Failures:
-    """Who goes is out of the policies of those it calls before anything of its own goes. Those who
-    go themselves are not waited for: two who call each other would wait for ever."""
+    """Who goes is out of the policies of those it calls before anything of its own goes, in the
+    cluster: in Vault a class that looks at what nobody wants may be there first. Those who go
+    themselves are not waited for: two who call each other would wait for ever."""
     going: dict[Name, float] = {}
     before: Moment | None = None
     for moment in acted(run):
@@ -114,11 +118,11 @@ def callees_first(run: Run, reference: End) -> Failures:
 
 
 def _of_whom(moment: Moment) -> Name | None:
-    """Whose right or account goes with this change."""
+    """Whose right, guard or account goes with this change."""
     change = moment.change
     if change is None or not change.gone:
         return None
-    if change.name.kind not in {"ServiceAccount", "RoleBinding"}:
+    if change.name.kind not in _OWNED_KINDS:
         return None
     label = (change.body["metadata"].get("labels") or {}).get(LABEL)
     return Name("AgentIdentity", change.name.namespace, label) if label else None
