@@ -375,4 +375,15 @@ OLD_VIEWS = (
         "",
         ("tests/unit/engine/test_rest_guards.py::test_what_was_given_up_is_looked_at_once_more",),
     ),
+    Mutant(
+        "late-role-nobodys",
+        10,
+        "A role that was given up and comes late goes, though nobody asks for it any more.",
+        "operator/agent_identity/reconcile/engine.py",
+        "(key, agent_class.meta.key) if agent_class else (key,)",
+        "(key,)",
+        (
+            "tests/unit/engine/test_rest_guards.py::test_a_role_that_was_given_up_and_comes_late_goes",
+        ),
+    ),
 )

@@ -22,7 +22,7 @@ from agent_identity.clients.kube import (
     Kube,
 )
 from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
-from agent_identity.core.identity import Namespace, Ours, parse_namespace
+from agent_identity.core.identity import AgentClass, Namespace, Ours, parse_namespace
 from agent_identity.core.observed import observe_object
 from agent_identity.core.resource import (
     IDENTITY_LABEL,
@@ -61,6 +61,7 @@ _MEASURE_SECONDS = 10.0
 _FIRST_LOOK_SECONDS = 8.0
 _LONGEST_PAUSE = 8.0
 _DOUBT_SECONDS = 15.0
+_SUSPECT_SECONDS = 1.0
 # In logs and metrics.
 _LABELS = {Subject.IDENTITY: "identity", Subject.CLASS: "class", Subject.GRANT: "grant"}
 
@@ -325,7 +326,7 @@ class Engine:
             self._look_once_more(key)
             return
         if problem.reason is Reason.UNREACHABLE:
-            self._in_doubt[key] = time.monotonic() + _DOUBT_SECONDS
+            self._doubt(key)
         if isinstance(problem, Waiting):
             self._queue.succeeded(key)
             self._queue.add(key, WAITING_SECONDS * random.uniform(0.75, 1.25))
@@ -343,9 +344,15 @@ class Engine:
         self._queue.back_off(key, wait)
         self._suspect_class(key)
 
-    def _look_once_more(self, key: Key) -> None:
+    def _doubt(self, key: Key) -> None:
         """What was given up without an answer may be carried out yet, over what was done since: at
-        Vault a late write counts as much as a new one, and nothing would tell of it."""
+        Vault a late write counts as much as a new one, and nothing would tell of it. Only its class
+        lists what is there, and finds a role that nobody knows of any more."""
+        agent_class = self._class_of(key)
+        for doubtful in (key, agent_class.meta.key) if agent_class else (key,):
+            self._in_doubt[doubtful] = time.monotonic() + _DOUBT_SECONDS
+
+    def _look_once_more(self, key: Key) -> None:
         left = self._in_doubt.get(key, 0.0) - time.monotonic()
         if left > 0:
             self._queue.add(key, left)
@@ -354,10 +361,14 @@ class Engine:
 
     def _suspect_class(self, key: Key) -> None:
         """A backend that fails one identity may fail its whole class: its status should say so."""
+        if agent_class := self._class_of(key):
+            self._queue.add(agent_class.meta.key, _SUSPECT_SECONDS)
+
+    def _class_of(self, key: Key) -> AgentClass | None:
+        """The class of this identity, if it has a backend."""
         identity = self._world.identities.get(key)
         agent_class = self._world.classes.get(identity.class_name) if identity else None
-        if agent_class and agent_class.vault:
-            self._queue.add(agent_class.meta.key, 1.0)
+        return agent_class if agent_class and agent_class.vault else None
 
     # --- health
 

@@ -360,6 +360,34 @@ async def test_what_was_given_up_is_looked_at_once_more(monkeypatch: pytest.Monk
     run.cancel()
 
 
+@told
+async def test_a_role_that_was_given_up_and_comes_late_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody asks for it any more, and its class has looked already: only it lists the roles."""
+    monkeypatch.setattr("agent_identity.reconcile.engine._DOUBT_SECONDS", 0.3)
+    monkeypatch.setattr("agent_identity.reconcile.engine._SUSPECT_SECONDS", 0.01)
+    monkeypatch.setattr("agent_identity.reconcile.queue._FIRST_DELAY", 0.01)
+    op, late = Operator(), Operator.role_of("agent")
+    engine = engine_of(op, Recovering())
+    run = asyncio.create_task(engine.run())
+    await engine.ready.wait()
+    async with asyncio.timeout(5):
+        await _listed(op, 1)
+        op.identity()
+        await _listed(op, 2)
+        op.vault.stored[late] = {"token_policies": ["team"]}
+        while late in op.vault.stored:  # noqa: ASYNC110  nothing tells of it
+            await asyncio.sleep(0.01)
+    run.cancel()
+
+
+async def _listed(op: Operator, times: int) -> None:
+    """The roles, so often."""
+    while op.vault.calls.count("LIST auth/kubernetes/role") < times:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
 class Busy:
     """A pipeline that is never done."""
 
