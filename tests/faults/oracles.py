@@ -8,7 +8,13 @@ from itertools import pairwise
 
 from faults.exchange import Exchange, renamed
 from faults.recorder import Body, Change, Name
-from faults.replay import Moment, callers_named, moments, rights, unguarded
+from faults.replay import (
+    Moment,
+    callers_named,
+    moments,
+    rights,
+    unguarded,
+)
 from faults.scene import is_everywhere
 from faults.snapshot import State, differences, snapshot, without_status
 
@@ -157,7 +163,7 @@ def honest(run: Run, reference: End) -> Failures:
         if moment.change is None:
             continue
         name = moment.change.name
-        if moment.change.gone and not moment.ours:
+        if moment.change.gone and (moment.collected or not moment.ours):
             robbed[name] = moment
         if name.kind != "AgentIdentity":
             continue

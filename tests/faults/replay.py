@@ -17,12 +17,18 @@ Objects = Mapping[Name, Body]
 Roles = Mapping[str, Body]
 """Vault roles by name, as they were written."""
 _ROLE = "/role/"
+OWNERS = {
+    "AgentIdentity": "agentidentity.dev/identity",
+    "AgentAccessGrant": "agentidentity.dev/grant",
+}
+"""Kind → the label by which what is made for one of them names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
     """change: what led to it; None where that was a write to Vault, which has a number instead.
-    ours: made by the operator."""
+    ours: made by the operator, or for it: what it leaves to the garbage collector goes in no order,
+    so it has to take all away before it lets the owner go. collected: by the garbage collector."""
 
     at: float
     change: Change | None
@@ -30,6 +36,7 @@ class Moment:
     ours: bool
     objects: Objects
     roles: Roles
+    collected: bool = False
 
 
 def moments(
@@ -49,7 +56,9 @@ def moments(
         else:
             objects[change.name] = change.body
         ours = change.revision in revisions or (change.gone and path_of(change.name) in deleted)
-        yield Moment(change.at, change, 0, ours, dict(objects), dict(current))
+        collected = not ours and _is_left_over(change, objects)
+        seen = dict(objects), dict(current)
+        yield Moment(change.at, change, 0, ours or collected, *seen, collected)
     for _, exchange in vault:
         yield _after_vault(exchange, objects, current)
 
@@ -61,6 +70,18 @@ def _after_vault(exchange: Exchange, objects: Objects, roles: dict[str, Body]) -
     else:
         roles[role] = json.loads(exchange.body)
     return Moment(exchange.sent_at, None, exchange.number, True, dict(objects), dict(roles))
+
+
+def _is_left_over(change: Change, objects: Objects) -> bool:
+    """It went when its owner was not there any more. By UID: another owner may have the name."""
+    owner = _owner_uid(change.body) if change.gone else ""
+    return bool(owner) and all(body["metadata"]["uid"] != owner for body in objects.values())
+
+
+def _owner_uid(body: Body) -> str:
+    """Of that one of ours that controls an object; empty where none does."""
+    owners = body["metadata"].get("ownerReferences") or ()
+    return next((o["uid"] for o in owners if o.get("controller") and o["kind"] in OWNERS), "")
 
 
 def _written(exchanges: Iterable[Exchange]) -> set[int]:
@@ -139,19 +160,32 @@ def _operations(rule: Body) -> list[str]:
     return found or ["anything"]
 
 
+def owner_by_label(name: Name, body: Body) -> Name | None:
+    """The identity or grant whose an object says that it is."""
+    labels = body["metadata"].get("labels") or {}
+    found = (Name(kind, name.namespace, labels.get(of, "")) for kind, of in OWNERS.items())
+    return next((owner for owner in found if owner.name), None)
+
+
 def unguarded(moment: Moment) -> set[str]:
     """Rights that accounts have although nothing keeps strangers from their pods."""
     found = set()
-    for identity in {n.namespace + "/" + n.name for n in _identities(moment)}:
-        namespace, _, name = identity.partition("/")
+    for namespace, name in _accounts(moment):
         given = _rights_of(moment, namespace, name)
         if given and not _stands(moment, namespace, name):
             found |= {f"{one}, before account, mTLS and policy stand" for one in given}
     return found
 
 
-def _identities(moment: Moment) -> list[Name]:
-    return [n for n in moment.objects if n.kind in {"ServiceAccount", "AgentIdentity"}]
+def _accounts(moment: Moment) -> set[tuple[str, str]]:
+    """Namespace and name of each; one that is gone too, while it is bound: whoever makes it anew
+    has its rights."""
+    found = {n[1:] for n in moment.objects if n.kind in {"ServiceAccount", "AgentIdentity"}}
+    ours = (
+        b for n, b in moment.objects.items() if n.kind == "RoleBinding" and owner_by_label(n, b)
+    )
+    bound = (subject for body in ours for subject in body.get("subjects") or ())
+    return found | {(subject.get("namespace", ""), subject["name"]) for subject in bound}
 
 
 def _rights_of(moment: Moment, namespace: str, name: str) -> list[str]:

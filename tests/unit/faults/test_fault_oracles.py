@@ -1,0 +1,306 @@
+"""What the oracles say of the history of a wrong operator, and that they let a right one's pass."""
+
+import json
+from itertools import count
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from faults.exchange import Call, Exchange
+from faults.oracles import (
+    End,
+    Run,
+    callees_first,
+    guarded_first,
+)
+from faults.recorder import Body, Change, Name
+from faults.replay import moments
+from faults.scene import path_of, snapshot_of_vault
+from faults.snapshot import State, snapshot
+
+AGENT = Name("AgentIdentity", "a", "agent")
+ACCOUNT = Name("ServiceAccount", "a", "agent")
+BINDING = Name("RoleBinding", "a", "agentidentity:agent:reader")
+MTLS = Name("PeerAuthentication", "a", "agentidentity-agent")
+POLICY = Name("AuthorizationPolicy", "a", "agentidentity-agent")
+CALLED = Name("AgentIdentity", "b", "called")
+CALLED_POLICY = Name("AuthorizationPolicy", "b", "agentidentity-called")
+GRANT = Name("AgentAccessGrant", "shop", "orders")
+GRANT_POLICY = Name("AuthorizationPolicy", "shop", "agentaccessgrant-orders")
+ROLE = "test_a_agent"
+OWNED = (BINDING, POLICY, MTLS, ACCOUNT)
+READY = MappingProxyType(
+    {"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True", "reason": "x"}]}
+)
+_SPECS: dict[Name, Body] = {
+    POLICY: {"selector": {"matchLabels": {"agentidentity.dev/identity": "agent"}}},
+    MTLS: {
+        "selector": {"matchLabels": {"agentidentity.dev/identity": "agent"}},
+        "mtls": {"mode": "STRICT"},
+    },
+    GRANT_POLICY: {"selector": {"matchLabels": {"app": "orders"}}, "action": "ALLOW"},
+}
+_LABELS = {"AgentIdentity": "identity", "AgentAccessGrant": "grant"}
+
+
+def lets_in(name: Name) -> Body:
+    principal = f"cluster.local/ns/{name.namespace}/sa/{name.name}"
+    return {"rules": [{"from": [{"source": {"principals": [principal]}}]}]}
+
+
+def role(*policies: str) -> Body:
+    return {"bound_service_account_namespaces": ["a"], "token_policies": list(policies)}
+
+
+SHUT: Body = {"bound_service_account_namespaces": ["_nobody_"], "token_policies": []}
+
+
+class History:
+    """Told one change after the other, each by the operator or by others, from an empty place."""
+
+    def __init__(self) -> None:
+        self._changes: list[Change] = []
+        self._exchanges: list[Exchange] = []
+        self._there: dict[Name, Body] = {}
+        self._roles: dict[str, Body] = {}
+        self._uids = count()
+        self._acted: tuple[int, int, End, dict[str, Body]] = (0, 0, End({}, {}), {})
+
+    # --- what happens
+
+    def owns(self, owner: Name, *names: Name, ours: bool = True) -> None:
+        """These are made, each as it is to be."""
+        for name in names:
+            self.write(name, owner=owner, ours=ours)
+
+    def write(
+        self, name: Name, spec: Body | None = None, *, owner: Name | None = None, ours: bool = True
+    ) -> None:
+        """Made, or its spec replaced."""
+        there = self._there.get(name)
+        body = dict(there or {"metadata": self._metadata(name, owner)})
+        if name.kind == "RoleBinding":
+            body |= {"roleRef": {"name": "reader"}}
+            body |= {"subjects": [{"namespace": "a", "name": "agent"}]}
+        else:
+            body["spec"] = _SPECS.get(name, {}) | (spec or {})
+        self._put(name, body, ours=ours)
+
+    def marks(self, name: Name, *, ours: bool = False) -> None:
+        """Deleted, and held by a finalizer."""
+        body = self._there[name]
+        metadata = body["metadata"] | {"deletionTimestamp": "now"}
+        self._put(name, {**body, "metadata": metadata}, ours=ours)
+
+    def says_ready(self, name: Name) -> None:
+        self._put(name, {**self._there[name], "status": dict(READY)}, ours=True)
+
+    def asks(self, name: Name, spec: Body) -> None:
+        """Its author writes another spec."""
+        body = self._there[name]
+        self._put(name, {**body, "spec": spec, "status": {}}, ours=False)
+
+    def disowns(self, name: Name) -> None:
+        """Kept for the pods of an agent that goes."""
+        body = self._there[name]
+        metadata = {k: v for k, v in body["metadata"].items() if k != "ownerReferences"}
+        self._put(name, {**body, "metadata": metadata}, ours=True)
+
+    def goes(self, *names: Name, ours: bool = True) -> None:
+        for name in names:
+            body = self._there.pop(name)
+            change = Change(self._now, len(self._changes) + 1, name, body, gone=True)
+            self._changes.append(change)
+            if ours:
+                self._exchange("DELETE", path_of(name), {"status": "Success"})
+
+    def role(self, body: Body | None) -> None:
+        """Written or deleted by the operator."""
+        path = f"/v1/auth/kubernetes/role/{ROLE}"
+        text = json.dumps(body).encode()
+        # What comes after the last change that was answered.
+        self._exchange("GET", path_of(AGENT), {"metadata": {"resourceVersion": self._revision}})
+        method = "POST" if body else "DELETE"
+        exchange = self._exchange(method, path, {}, server="vault")
+        exchange.body = text
+        self.role_by_others(body)
+
+    def role_by_others(self, body: Body | None) -> None:
+        """Beside the proxy."""
+        self._roles.pop(ROLE, None)
+        if body is not None:
+            self._roles[ROLE] = body
+
+    def acts(self) -> None:
+        """What follows is the workload's doing, and what comes of it."""
+        numbers = self._revision, len(self._exchanges)
+        self._acted = (*numbers, self.end, dict(self._roles))
+
+    # --- what was seen
+
+    @property
+    def end(self) -> End:
+        vault = snapshot_of_vault({f"role {n}": body for n, body in self._roles.items()}, {})
+        return End(self._state, vault)
+
+    @property
+    def run(self) -> Run:
+        before, first, old, roles = self._acted
+        changes, exchanges = tuple(self._changes), tuple(self._exchanges)
+        return Run({}, before, first, len(exchanges), old, self.end, changes, exchanges, roles)
+
+    def by_the_operator(self) -> list[tuple[bool, bool]]:
+        """Of each change: ours, collected."""
+        return [(m.ours, m.collected) for m in moments(self._changes, self._exchanges, {})]
+
+    @property
+    def _state(self) -> State:
+        return snapshot(self._there, {})
+
+    @property
+    def _revision(self) -> int:
+        return len(self._changes)
+
+    @property
+    def _now(self) -> float:
+        return 0.01 * (len(self._changes) + len(self._exchanges))
+
+    def _metadata(self, name: Name, owner: Name | None) -> Body:
+        metadata: Body = {"namespace": name.namespace, "name": name.name, "generation": 1}
+        metadata["uid"] = f"uid-{next(self._uids)}-"
+        if owner is not None:
+            uid = self._there[owner]["metadata"]["uid"]
+            controller = {"kind": owner.kind, "name": owner.name, "uid": uid, "controller": True}
+            metadata["labels"] = {f"agentidentity.dev/{_LABELS[owner.kind]}": owner.name}
+            metadata["ownerReferences"] = [controller]
+        return metadata
+
+    def _put(self, name: Name, body: Body, *, ours: bool) -> None:
+        new = name not in self._there
+        self._there[name] = body
+        self._changes.append(Change(self._now, self._revision + 1, name, body, new=new))
+        if ours:
+            answer = {"metadata": {"resourceVersion": str(self._revision)}}
+            self._exchange("PUT", path_of(name), answer)
+
+    def _exchange(self, method: str, path: str, answer: Any, server: str = "kube") -> Exchange:
+        exchange = Exchange(
+            len(self._exchanges),
+            self._now,
+            "a",
+            Call(server, method, path),
+            status=200,
+            answer=json.dumps(answer).encode(),
+            answered_at=self._now,
+        )
+        self._exchanges.append(exchange)
+        return exchange
+
+
+WIDE: Body = {"rbac": {"clusterRoles": ["reader"]}, "vault": {"policies": ["own", "team"]}}
+NARROW: Body = {"vault": {"policies": ["own"]}}
+
+
+def at_work() -> History:
+    """An agent that has all that it asks for; then somebody acts."""
+    history = History()
+    history.write(AGENT, WIDE, ours=False)
+    history.owns(AGENT, *reversed(OWNED))
+    history.role(role("own", "team"))
+    history.says_ready(AGENT)
+    history.acts()
+    return history
+
+
+def narrowed(*, binding: bool = True, given: Body | None = None) -> History:
+    """binding: whether it is taken away in time. given: the role of which Ready is said."""
+    history = at_work()
+    history.asks(AGENT, NARROW)
+    if binding:
+        history.goes(BINDING)
+    history.role(given or role("own"))
+    history.says_ready(AGENT)
+    if not binding:
+        history.goes(BINDING)
+    history.role(role("own"))
+    return history
+
+
+# --- what is left to the garbage collector
+
+
+def deleted(*taken: Name, left: tuple[Name, ...] = ()) -> list[str]:
+    """What *guards first* says where the operator takes this away, lets the agent go, and the
+    collector takes what is left."""
+    history = at_work()
+    history.marks(AGENT)
+    history.role(None)
+    history.goes(*taken)
+    history.goes(AGENT, ours=False)
+    history.goes(*left, ours=False)
+    return list(guarded_first(history.run, history.end))
+
+
+@pytest.mark.parametrize("first", [POLICY, MTLS, ACCOUNT])
+def test_who_leaves_rights_to_the_collector_is_to_blame_for_what_goes_first(first: Name) -> None:
+    rest = tuple(name for name in OWNED if name != first)
+    [line] = deleted(left=(first, *rest))
+    assert line.endswith(f"after {first} went")
+
+
+def test_who_takes_all_away_before_its_owner_goes_is_not() -> None:
+    assert not deleted(*OWNED)
+
+
+def test_guards_without_a_right_may_go_in_any_order() -> None:
+    assert not deleted(BINDING, left=tuple(reversed(OWNED[1:])))
+
+
+def test_what_goes_while_its_owner_is_there_is_not_collected() -> None:
+    history = at_work()
+    history.goes(BINDING, ours=False)
+    history.marks(AGENT)
+    history.goes(POLICY, ours=False)
+    assert history.by_the_operator()[-3:] == [(False, False)] * 3
+
+
+def test_what_a_namesake_had_is_collected() -> None:
+    history = at_work()
+    history.goes(AGENT, ours=False)
+    history.write(AGENT, ours=False)
+    history.goes(BINDING, ours=False)
+    assert history.by_the_operator()[-1] == (True, True)
+
+
+def test_what_has_no_owner_is_nobodys_to_collect() -> None:
+    history = at_work()
+    history.disowns(POLICY)
+    history.goes(AGENT, ours=False)
+    history.goes(POLICY, ours=False)
+    assert history.by_the_operator()[-1] == (False, False)
+
+
+def called(*, shut_out: bool) -> History:
+    """An agent that may call another is deleted, and let go with its account."""
+    history = at_work()
+    history.write(CALLED, ours=False)
+    history.write(CALLED_POLICY, lets_in(AGENT), owner=CALLED)
+    history.acts()
+    history.marks(AGENT)
+    if shut_out:
+        history.write(CALLED_POLICY, {})
+    history.goes(AGENT, ours=False)
+    history.goes(ACCOUNT, ours=False)
+    return history
+
+
+def test_an_account_left_to_the_collector_while_callees_name_it() -> None:
+    history = called(shut_out=False)
+    [line] = callees_first(history.run, history.end)
+    assert str(CALLED_POLICY) in line
+
+
+def test_an_account_left_to_the_collector_when_nobody_names_it_any_more() -> None:
+    history = called(shut_out=True)
+    assert not list(callees_first(history.run, history.end))
