@@ -11,7 +11,9 @@ from faults.recorder import Body, Change, Name
 from faults.replay import (
     Moment,
     callers_named,
+    guards,
     moments,
+    opened,
     rights,
     unguarded,
 )
@@ -90,11 +92,15 @@ def no_right_but_the_old_and_the_new(run: Run, reference: End) -> Failures:
     seen = list(acted(run))
     if not seen:
         return
-    allowed = rights(seen[0]) | rights(seen[-1])
-    for before, after in pairwise(seen):
-        if after.ours:
-            for right in sorted(rights(after) - rights(before) - allowed):
-                yield f"{right}, for a moment; {_what(after)}"
+    stood = guards(seen[0])
+    had = [rights(moment) | opened(moment, stood) for moment in seen]
+    allowed = had[0] | had[-1]
+    for moment, (before, after) in zip(seen[1:], pairwise(had), strict=True):
+        # Where an owner was made anew, the collector takes away what its namesake had.
+        if moment.ours and not moment.collected:
+            yield from (
+                f"{r}, for a moment; {_what(moment)}" for r in sorted(after - before - allowed)
+            )
 
 
 def guarded_first(run: Run, reference: End) -> Failures:

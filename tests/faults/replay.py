@@ -7,7 +7,7 @@ the history counts.
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from faults.exchange import Exchange
 from faults.recorder import Body, Change, Name
@@ -133,15 +133,24 @@ def _bound(name: Name, body: Body) -> set[str]:
 def _let_in(name: Name, body: Body) -> set[str]:
     """Who may call, by each rule; each operation for itself, so that less of it is no more."""
     spec = body["spec"]
-    if spec.get("action", "ALLOW") != "ALLOW":
+    if not _allows(spec):
         return set()
-    to = f"{name.namespace}/{json.dumps(spec.get('selector') or spec.get('targetRefs'))}"
+    to = _selected(name, spec)
     return {
         f"{who} may call {to} with {what}"
         for rule in spec.get("rules") or ()
         for who in _sources(rule)
         for what in _operations(rule)
     }
+
+
+def _allows(spec: Body) -> bool:
+    return bool(spec.get("action", "ALLOW") == "ALLOW")
+
+
+def _selected(name: Name, spec: Body) -> str:
+    """What a policy is for."""
+    return f"{name.namespace}/{json.dumps(spec.get('selector') or spec.get('targetRefs'))}"
 
 
 def _sources(rule: Body) -> list[str]:
@@ -158,6 +167,56 @@ def _operations(rule: Body) -> list[str]:
         paths = operation.get("paths") or ["any path"]
         found += [f"{m} {p} at {n}" for n in ports for m in methods for p in paths]
     return found or ["anything"]
+
+
+class Guard(NamedTuple):
+    """What keeps everybody out. selected: namespace and selector."""
+
+    kind: str
+    selected: str
+
+
+def guards(moment: Moment) -> dict[Guard, Name]:
+    """Those of ours that stand, and whose identity or grant each is for."""
+    return {
+        guard: owner
+        for name, body in moment.objects.items()
+        if (guard := _guard(name, body)) and (owner := owner_by_label(name, body))
+    }
+
+
+def opened(moment: Moment, stood: Mapping[Guard, Name]) -> set[str]:
+    """What everybody may do since a guard that stood does not any more, in words, while whom it is
+    for is there to stay. Any policy that allows keeps out whom it does not name, also another's."""
+    standing = {_guard(name, body) for name, body in moment.objects.items()}
+    return {
+        _WITHOUT[guard.kind].format(guard.selected)
+        for guard, owner in stood.items()
+        if guard not in standing and _stays(moment.objects.get(owner))
+    }
+
+
+_WITHOUT = {
+    "AuthorizationPolicy": "everybody may call {}",
+    "PeerAuthentication": "everybody may call {} in plaintext",
+}
+
+
+def _guard(name: Name, body: Body) -> Guard | None:
+    """None for what keeps nobody out. What is going does not count: whoever deleted it is to blame
+    for that, and not who lets it go."""
+    spec = body.get("spec") or {}
+    closes = {
+        "AuthorizationPolicy": _allows(spec),
+        "PeerAuthentication": (spec.get("mtls") or {}).get("mode") == "STRICT",
+    }
+    if not closes.get(name.kind) or not _stays(body):
+        return None
+    return Guard(name.kind, _selected(name, spec))
+
+
+def _stays(body: Body | None) -> bool:
+    return body is not None and "deletionTimestamp" not in body["metadata"]
 
 
 def owner_by_label(name: Name, body: Body) -> Name | None:

@@ -1,6 +1,7 @@
 """What the oracles say of the history of a wrong operator, and that they let a right one's pass."""
 
 import json
+from collections.abc import Callable
 from itertools import count
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +14,7 @@ from faults.oracles import (
     Run,
     callees_first,
     guarded_first,
+    no_right_but_the_old_and_the_new,
 )
 from faults.recorder import Body, Change, Name
 from faults.replay import moments
@@ -304,3 +306,113 @@ def test_an_account_left_to_the_collector_while_callees_name_it() -> None:
 def test_an_account_left_to_the_collector_when_nobody_names_it_any_more() -> None:
     history = called(shut_out=True)
     assert not list(callees_first(history.run, history.end))
+
+
+# --- a policy that is missing lets everybody in
+
+
+def _rights(history: History) -> list[str]:
+    return list(no_right_but_the_old_and_the_new(history.run, history.end))
+
+
+def made_anew(name: Name, owner: Name, history: History, *, ours: bool) -> History:
+    history.goes(name, ours=ours)
+    history.owns(owner, name)
+    return history
+
+
+def granted(*, ready_first: bool = False, **given: Any) -> History:
+    history = History()
+    history.acts()
+    history.write(GRANT, ours=False)
+    if ready_first:
+        history.says_ready(GRANT)
+    history.write(GRANT_POLICY, given or lets_in(AGENT), owner=GRANT)
+    history.says_ready(GRANT)
+    history.write(GRANT_POLICY, lets_in(AGENT))
+    return history
+
+
+def with_a_grant() -> History:
+    history = granted()
+    history.acts()
+    return history
+
+
+GUARDED: tuple[tuple[Name, Name, Callable[[], History]], ...] = (
+    (POLICY, AGENT, at_work),
+    (MTLS, AGENT, at_work),
+    (GRANT_POLICY, GRANT, with_a_grant),
+)
+
+
+@pytest.mark.parametrize(("name", "owner", "place"), GUARDED)
+def test_a_policy_that_the_operator_makes_anew_opens_for_a_moment(
+    name: Name, owner: Name, place: Callable[[], History]
+) -> None:
+    [line] = _rights(made_anew(name, owner, place(), ours=True))
+    assert line.startswith("everybody may call")
+
+
+@pytest.mark.parametrize(("name", "owner", "place"), GUARDED)
+def test_what_others_delete_is_not_the_operators_to_answer_for(
+    name: Name, owner: Name, place: Callable[[], History]
+) -> None:
+    assert not _rights(made_anew(name, owner, place(), ours=False))
+
+
+@pytest.mark.parametrize(("name", "owner", "place"), GUARDED)
+def test_what_others_are_deleting_may_be_let_go_and_made_anew(
+    name: Name, owner: Name, place: Callable[[], History]
+) -> None:
+    history = place()
+    history.marks(name, ours=False)
+    assert not _rights(made_anew(name, owner, history, ours=True))
+
+
+@pytest.mark.parametrize(("name", "owner", "place"), GUARDED)
+def test_who_is_deleted_needs_no_guard_also_where_a_namesake_has_one(
+    name: Name, owner: Name, place: Callable[[], History]
+) -> None:
+    history = place()
+    history.marks(owner)
+    history.goes(name)
+    history.goes(owner, ours=False)
+    history.write(owner, ours=False)
+    history.owns(owner, name)
+    assert not _rights(history)
+
+
+def test_mtls_that_is_not_strict_for_a_moment() -> None:
+    history = at_work()
+    history.write(MTLS, {"mtls": {"mode": "PERMISSIVE"}})
+    history.write(MTLS)
+    [line] = _rights(history)
+    assert line.endswith(f"after {MTLS} changed")
+    assert "in plaintext" in line
+
+
+def test_a_guard_that_is_not_wanted_any_more_may_go() -> None:
+    history = at_work()
+    history.asks(AGENT, {"inbound": {"enforcement": "Shadow"}})
+    history.goes(POLICY, MTLS)
+    assert not _rights(history)
+
+
+def test_another_policy_for_the_same_pods_keeps_them_shut() -> None:
+    history = with_a_grant()
+    further = GRANT_POLICY._replace(name="agentaccessgrant-orders.1")
+    history.write(further, _SPECS[GRANT_POLICY], owner=GRANT)
+    history.goes(GRANT_POLICY)
+    history.owns(GRANT, GRANT_POLICY)
+    history.goes(further)
+    assert not _rights(history)
+
+
+def test_what_the_collector_takes_of_a_namesake_is_no_opening_of_the_operators() -> None:
+    history = with_a_grant()
+    history.goes(GRANT, ours=False)
+    history.write(GRANT, ours=False)
+    history.goes(GRANT_POLICY, ours=False)
+    history.owns(GRANT, GRANT_POLICY)
+    assert not _rights(history)
