@@ -103,6 +103,19 @@ def no_right_but_the_old_and_the_new(run: Run, reference: End) -> Failures:
             )
 
 
+def no_right_comes_back(run: Run, reference: End) -> Failures:
+    """What somebody could do, then could not, and can't in the end, is not given to them in
+    between."""
+    seen = list(acted(run))
+    had = [rights(moment) for moment in seen]
+    went: set[str] = set()
+    for moment, (before, after) in zip(seen[1:], pairwise(had), strict=True):
+        went |= before - after
+        if moment.ours:
+            back = (after - before) & (went - had[-1])
+            yield from (f"{right} came back; {_what(moment)}" for right in sorted(back))
+
+
 def guarded_first(run: Run, reference: End) -> Failures:
     """No right before account, mTLS and policy stand, and none of these goes before the rights.
     What others have taken away, only they are to blame for."""
@@ -298,6 +311,7 @@ ORACLES: Mapping[str, Oracle] = {
     "end state": end_state,
     "update summary": update_summary,
     "rights": no_right_but_the_old_and_the_new,
+    "no way back": no_right_comes_back,
     "guards first": guarded_first,
     "callees first": callees_first,
     "honest status": honest,

@@ -15,6 +15,7 @@ from faults.oracles import (
     callees_first,
     guarded_first,
     no_right_but_the_old_and_the_new,
+    no_right_comes_back,
 )
 from faults.recorder import Body, Change, Name
 from faults.replay import moments
@@ -416,3 +417,45 @@ def test_what_the_collector_takes_of_a_namesake_is_no_opening_of_the_operators()
     history.goes(GRANT_POLICY, ours=False)
     history.owns(GRANT, GRANT_POLICY)
     assert not _rights(history)
+
+
+# --- no way back
+
+
+def _back(history: History) -> list[str]:
+    return list(no_right_comes_back(history.run, history.end))
+
+
+def withdrawn(*, again: bool | None) -> History:
+    """again: whether the operator gives once more what is withdrawn; None: somebody else does."""
+    history = narrowed()
+    if again is not False:
+        history.write(BINDING, owner=AGENT, ours=bool(again))
+        history.goes(BINDING)
+    return history
+
+
+def test_what_is_withdrawn_does_not_come_back_for_a_moment() -> None:
+    [line] = _back(withdrawn(again=True))
+    assert "is bound to reader" in line
+
+
+@pytest.mark.parametrize("again", [False, None])
+def test_what_is_withdrawn_stays_away_or_comes_by_others(*, again: bool | None) -> None:
+    assert not _back(withdrawn(again=again))
+
+
+def test_a_role_does_not_give_again_what_it_gave() -> None:
+    history = narrowed()
+    history.role(role("own", "team"))
+    history.role(role("own"))
+    assert [line.split(";")[0] for line in _back(history)] == [
+        f"vault role {ROLE} gives team came back"
+    ]
+
+
+def test_what_is_wanted_in_the_end_may_come_back() -> None:
+    history = at_work()
+    history.goes(BINDING, ours=False)
+    history.owns(AGENT, BINDING)
+    assert not _back(history)
