@@ -2,32 +2,41 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 from faults.exchange import Exchange, renamed
 from faults.recorder import Body, Change, Name
 from faults.replay import (
+    OWNERS,
     Moment,
     callers_named,
     guards,
+    is_shut,
     moments,
     opened,
+    owner_by_label,
     rights,
     unguarded,
 )
-from faults.scene import is_everywhere
+from faults.scene import is_everywhere, snapshot_of_vault
 from faults.snapshot import State, differences, snapshot, without_status
 
 CALLEES_SECONDS = 5.0
 # What others have just taken away may not be known yet to who says Ready.
 UNHEARD_SECONDS = 1.0
 LABEL = "agentidentity.dev/identity"
+<<<<<<< HEAD
 BUG = "this is a bug"
 _OWNED_KINDS = frozenset(
     {"RoleBinding", "AuthorizationPolicy", "PeerAuthentication", "ServiceAccount"}
 )
+=======
+# As Vault's state names a role.
+_ROLE = "role "
+>>>>>>> 85887df (Compare who is called Ready with what its spec of now wants, in Vault too)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +181,40 @@ def _is_of_one_that_goes(moment: Moment, policy: Name) -> bool:
 
 
 def honest(run: Run, reference: End) -> Failures:
-    """Nobody becomes Ready for a generation before all of it is there."""
-    states = [without_status(run.old.state), without_status(reference.state)]
+    """Nobody becomes Ready for a generation before all of it is there, in Vault too; no grant
+    either."""
     seen = list(acted(run))
+    wanted = [_given(end.state, end.vault) for end in (run.old, reference)]
+    astray = _vault_at(run, seen[-1]).keys() - run.end.vault.keys() if seen else set()
+    for moment, name, unheard in _called_ready(seen):
+        vault = {n: text for n, text in _vault_at(run, moment).items() if n not in astray}
+        found, as_known = (
+            _given(snapshot({**more, **moment.objects}, run.names), vault) for more in ({}, unheard)
+        )
+        owner = Name(*(renamed(part, run.names) for part in name))
+        if lines := _not_all_there(owner, found, as_known, wanted):
+            yield f"{name} was called Ready; {'; '.join(lines)}"
+
+
+def _vault_at(run: Run, moment: Moment) -> State:
+    """Roles by what the operator wrote. Others write to Vault too: a role that is here at the end,
+    and not in Vault, is one that somebody else took away, nobody knows when."""
+    return snapshot_of_vault({f"{_ROLE}{n}": b for n, b in moment.roles.items()}, run.names)
+
+
+def _given(state: State, vault: State) -> State:
+    """Objects without what is said of them, and what each role gives; one that nobody can log in
+    by is as good as gone."""
+    bodies = {n: json.loads(text) for n, text in vault.items() if n.startswith(_ROLE)}
+    roles = {n: sorted(b.get("token_policies") or ()) for n, b in bodies.items() if not is_shut(b)}
+    return without_status(state) | {n: json.dumps(given) for n, given in roles.items()}
+
+
+def _called_ready(seen: Sequence[Moment]) -> Iterator[tuple[Moment, Name, dict[Name, Body]]]:
+    """Each time that the operator begins to say it of somebody, and what it may not have heard of
+    then."""
     there = seen[0].objects if seen else {}
-    was = {n: _is_ready(body) for n, body in there.items() if n.kind == "AgentIdentity"}
+    was = {n: _is_ready(body) for n, body in there.items() if n.kind in OWNERS}
     robbed: dict[Name, Moment] = {}
     for moment in seen:
         if moment.change is None:
@@ -184,11 +222,11 @@ def honest(run: Run, reference: End) -> Failures:
         name = moment.change.name
         if moment.change.gone and (moment.collected or not moment.ours):
             robbed[name] = moment
-        if name.kind != "AgentIdentity":
+        if name.kind not in OWNERS:
             continue
         ready = _is_ready(moment.change.body)
         if ready and not was.get(name) and moment.ours and not moment.change.gone:
-            yield from _not_so(run, moment, name, states, _unheard(robbed.values(), moment))
+            yield moment, name, _unheard(robbed.values(), moment)
         was[name] = ready
 
 
@@ -205,50 +243,36 @@ def _is_ready(body: Body) -> bool:
     return rows.get("Ready") == "True" and up_to_date
 
 
-def _not_so(
-    run: Run, moment: Moment, name: Name, states: Iterable[State], unheard: Mapping[Name, Body]
-) -> Failures:
-    """What an identity owns as it is told Ready, beside what it owns where all is done."""
-    found = _seen(run, moment.objects, name)
-    as_known = _seen(run, {**unheard, **moment.objects}, name)
-    possible = [
-        {n: text for n, text in state.items() if _belongs(text, name, run.names)}
-        for state in states
-    ]
-    if not any(_same(one, wanted) for one in (found, as_known) for wanted in possible):
-        nearest = min((differences(wanted, found) for wanted in possible), key=len)
-        yield f"{name} was called Ready; {'; '.join(nearest)}"
+def _not_all_there(
+    owner: Name, found: State, as_known: State, wanted: Sequence[State]
+) -> list[str]:
+    """What an identity or grant has as it is told Ready, beside what it has before the workload
+    acts and in the end: where its spec is another one than now, that says nothing."""
+    spec = _spec(found, owner)
+    same = [state for state in wanted if _spec(state, owner) == spec]
+    possible = [_theirs(state, owner) for state in same or wanted]
+    seen = [_theirs(state, owner) for state in (found, as_known)]
+    if any(one == state for one in seen for state in possible):
+        return []
+    return min((differences(state, seen[0]) for state in possible), key=len)
 
 
-def _seen(run: Run, objects: Mapping[Name, Body], identity: Name) -> State:
-    return without_status(snapshot(_owned(objects, identity), run.names))
+def _spec(state: State, owner: Name) -> Any:
+    return json.loads(state.get(str(owner), "{}")).get("spec")
 
 
-def _owned(objects: Mapping[Name, Body], identity: Name) -> dict[Name, Body]:
-    """What belongs to an identity, the identity for the sake of its UID included."""
-    return {
-        n: b
-        for n, b in objects.items()
-        if n.namespace == identity.namespace
-        and (n == identity or (b["metadata"].get("labels") or {}).get(LABEL) == identity.name)
-    }
+def _theirs(state: State, owner: Name) -> State:
+    """Without itself, whose finalizers may be newer than what was last looked at."""
+    return {n: text for n, text in state.items() if _is_theirs(n, text, owner)}
 
 
-def _belongs(text: str, identity: Name, names: Mapping[str, str]) -> bool:
-    body = json.loads(text)["metadata"]
-    here = body.get("namespace") == renamed(identity.namespace, names)
-    label = (body.get("labels") or {}).get(LABEL) == identity.name
-    own = body["name"] == identity.name and not body.get("ownerReferences")
-    return here and (label or own)
-
-
-def _same(found: State, wanted: State) -> bool:
-    """Spec and finalizers of the identity itself may be newer than what was last looked at."""
-
-    def bare(state: State) -> State:
-        return {n: s for n, s in state.items() if not n.startswith("AgentIdentity/")}
-
-    return bare(found) == bare(wanted)
+def _is_theirs(name: str, text: str, owner: Name) -> bool:
+    if name.startswith(_ROLE):
+        whose = f"_{owner.namespace}_{owner.name}"
+        return owner.kind == "AgentIdentity" and name.endswith(whose)
+    kind, _, rest = name.partition("/")
+    namespace, _, _ = rest.rpartition("/")
+    return owner_by_label(Name(kind, namespace, ""), json.loads(text)) == owner
 
 
 def no_secret(secrets: Iterable[str], exchanges: Iterable[Exchange], log: str) -> Failures:

@@ -250,10 +250,10 @@ def _accounts(moment: Moment) -> set[tuple[str, str]]:
 def _rights_of(moment: Moment, namespace: str, name: str) -> list[str]:
     bound = [r for r in rights(moment) if r.startswith(f"{namespace}/{name} is bound")]
     own = (r for r in moment.roles if r.endswith(f"_{namespace}_{name}"))
-    return [*bound, *(f"role {r}" for r in own if not _is_shut(moment.roles[r]))]
+    return [*bound, *(f"role {r}" for r in own if not is_shut(moment.roles[r]))]
 
 
-def _is_shut(role: Body) -> bool:
+def is_shut(role: Body) -> bool:
     """Nobody can log in by it: it is about to go."""
     return role.get("bound_service_account_namespaces") == ["_nobody_"]
 

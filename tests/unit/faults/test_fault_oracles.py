@@ -14,6 +14,7 @@ from faults.oracles import (
     Run,
     callees_first,
     guarded_first,
+    honest,
     no_right_but_the_old_and_the_new,
     no_right_comes_back,
 )
@@ -230,6 +231,83 @@ def narrowed(*, binding: bool = True, given: Body | None = None) -> History:
     return history
 
 
+# --- honest status
+
+
+def test_ready_is_said_once_all_is_as_the_spec_of_now_wants_it() -> None:
+    assert not list(honest(narrowed().run, narrowed().end))
+
+
+def test_what_an_older_spec_wanted_does_not_make_ready() -> None:
+    [line] = honest(narrowed(binding=False).run, narrowed().end)
+    assert f"too much: {BINDING}" in line
+
+
+def test_ready_with_the_role_of_an_older_spec_is_a_lie() -> None:
+    wrong = narrowed(given=role("own", "team"))
+    [line] = honest(wrong.run, narrowed().end)
+    assert f"differs: role {ROLE}" in line
+
+
+def without_vault() -> History:
+    history = at_work()
+    history.asks(AGENT, {"rbac": WIDE["rbac"]})
+    return history
+
+
+def test_a_role_that_nobody_can_log_in_by_is_as_good_as_gone() -> None:
+    reference, shut = without_vault(), without_vault()
+    reference.role(None)
+    shut.role(SHUT)
+    shut.says_ready(AGENT)
+    assert not list(honest(shut.run, reference.end))
+
+
+def test_ready_before_the_role_is_gone_is_a_lie() -> None:
+    history = without_vault()
+    history.says_ready(AGENT)
+    history.role(None)
+    [line] = honest(history.run, history.end)
+    assert f"too much: role {ROLE}" in line
+
+
+def test_a_role_that_others_took_away_is_not_there() -> None:
+    history = without_vault()
+    history.role_by_others(None)
+    history.says_ready(AGENT)
+    assert not list(honest(history.run, history.end))
+
+
+def test_while_the_spec_stays_old_and_new_count() -> None:
+    history = at_work()
+    history.asks(AGENT, WIDE)
+    history.says_ready(AGENT)
+    history.goes(BINDING)
+    assert not list(honest(history.run, history.end))
+
+
+def granted(*, ready_first: bool = False, **given: Any) -> History:
+    history = History()
+    history.acts()
+    history.write(GRANT, ours=False)
+    if ready_first:
+        history.says_ready(GRANT)
+    history.write(GRANT_POLICY, given or lets_in(AGENT), owner=GRANT)
+    history.says_ready(GRANT)
+    history.write(GRANT_POLICY, lets_in(AGENT))
+    return history
+
+
+def test_a_grant_is_ready_once_its_policy_stands() -> None:
+    assert not list(honest(granted().run, granted().end))
+
+
+@pytest.mark.parametrize("wrong", [granted(ready_first=True), granted(**lets_in(CALLED))])
+def test_a_grant_that_is_ready_before_its_policy_stands_is_a_lie(wrong: History) -> None:
+    [line] = honest(wrong.run, granted().end)
+    assert str(GRANT) in line
+
+
 # --- what is left to the garbage collector
 
 
@@ -319,18 +397,6 @@ def _rights(history: History) -> list[str]:
 def made_anew(name: Name, owner: Name, history: History, *, ours: bool) -> History:
     history.goes(name, ours=ours)
     history.owns(owner, name)
-    return history
-
-
-def granted(*, ready_first: bool = False, **given: Any) -> History:
-    history = History()
-    history.acts()
-    history.write(GRANT, ours=False)
-    if ready_first:
-        history.says_ready(GRANT)
-    history.write(GRANT_POLICY, given or lets_in(AGENT), owner=GRANT)
-    history.says_ready(GRANT)
-    history.write(GRANT_POLICY, lets_in(AGENT))
     return history
 
 
