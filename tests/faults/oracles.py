@@ -28,15 +28,12 @@ CALLEES_SECONDS = 5.0
 # What others have just taken away may not be known yet to who says Ready.
 UNHEARD_SECONDS = 1.0
 LABEL = "agentidentity.dev/identity"
-<<<<<<< HEAD
 BUG = "this is a bug"
 _OWNED_KINDS = frozenset(
     {"RoleBinding", "AuthorizationPolicy", "PeerAuthentication", "ServiceAccount"}
 )
-=======
 # As Vault's state names a role.
 _ROLE = "role "
->>>>>>> 85887df (Compare who is called Ready with what its spec of now wants, in Vault too)
 
 
 @dataclass(frozen=True, slots=True)

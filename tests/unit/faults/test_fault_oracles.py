@@ -196,6 +196,7 @@ class History:
             Call(server, method, path),
             status=200,
             answer=json.dumps(answer).encode(),
+            sent_at=self._now,
             answered_at=self._now,
         )
         self._exchanges.append(exchange)
