@@ -12,7 +12,7 @@ from faults.fields.judging import State
 from faults.fields.play import Outcome, Play
 from faults.fields.seeds import Seed
 from faults.fields.silent import why_silent
-from faults.fields.stand import Stand, until_rest
+from faults.fields.stand import REST_SECONDS, Stand, until_rest
 from faults.oracles import BUG
 from faults.snapshot import differences
 from testbed.bed import Bed
@@ -22,6 +22,10 @@ Report = Callable[[str], None]
 AT_A_TIME = 40
 _CHUNK = 16
 _EVERY = 50
+
+
+class NotAlike(Exception):
+    """A stand did not become what another one of its seed is: one of the two is wrong."""
 
 
 @dataclass(slots=True)
@@ -52,16 +56,18 @@ class _Pair:
         self._known = known
 
     async def build(self) -> _Known:
-        """Raises where a stand does not become like all others of its seed."""
+        """Raises NotAlike where a stand does not become like all others of its seed; it may take
+        as long as the first of them."""
         await asyncio.gather(self.changed.set_up(), self.scratch.set_up())
         empty = self._known.empty if self._known else await self._rested(self.changed)
         for stand in (self.changed, self.scratch):
-            _same(empty, await stand.until_state(empty), f"{stand.seed.name} without its subject")
+            found = await stand.until_state(empty, REST_SECONDS)
+            _same(empty, found, f"{stand.seed.name} without its subject")
         made = await self.changed.make(self.changed.seed.spec)
         if not made.ok:
             raise RuntimeError(f"{self.changed.seed.name}: {made.text}")
         seed = self._known.seed if self._known else await self._rested(self.changed)
-        _same(seed, await self.changed.until_state(seed), self.changed.seed.name)
+        _same(seed, await self.changed.until_state(seed, REST_SECONDS), self.changed.seed.name)
         return _Known(empty, seed)
 
     async def _rested(self, stand: Stand) -> State:
@@ -81,7 +87,7 @@ class _Pair:
 
 def _same(wanted: State, found: State, what: str) -> None:
     if lines := differences(wanted, found):
-        raise RuntimeError(f"{what}: {'; '.join(lines)}")
+        raise NotAlike(f"{what}: {'; '.join(lines)}")
 
 
 class Campaign:
@@ -127,11 +133,15 @@ class Campaign:
             await pair.abandon()
 
     async def _pair(self, seed: Seed) -> _Pair:
-        """Tried twice: what is slow to come up is no case's failure."""
+        """Tried twice: what is slow to come up is no case's failure, and what comes up otherwise
+        than before is nobody's in particular."""
         try:
             return await self._built(seed)
-        except (RuntimeError, TimeoutError) as error:
-            self._report(f"another pair of stands for {seed.kind} {seed.name}: {error}"[:400])
+        except (NotAlike, RuntimeError, TimeoutError) as error:
+            told = f"another pair of stands for {seed.kind} {seed.name}: {error}"
+            self._report(told[:400])
+            if isinstance(error, NotAlike):
+                self.results.general.append(told)
             return await self._built(seed)
 
     async def _built(self, seed: Seed) -> _Pair:
