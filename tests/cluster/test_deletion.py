@@ -77,18 +77,20 @@ OUTAGES = [stopped, paused, sealed, forbidden]
 
 @pytest.mark.parametrize("outage", OUTAGES, ids=lambda o: o.__name__)
 def test_deletion_ends_without_vault_and_what_is_owed_goes_later(
-    agent: Tenant, bed: Bed, outage
+    agent: Tenant, bed: Bed, operator: OperatorProcess, outage
 ) -> None:
     token = agent.vault_token("agent")
     with outage(bed):
         agent.delete("AgentIdentity", "agent")
         agent.wait_gone("AgentIdentity", "agent", timeout=END_SECONDS)
         assert agent.owned("agent") == {}
+        assert owed(operator) == len(debts(agent)) > 0
     wait_until(
         lambda: agent.vault_role("agent") is None, timeout=END_SECONDS, what="the role is gone"
     )
     wait_until(lambda: not works(bed, agent, token), timeout=END_SECONDS, what="the token is dead")
     wait_until(lambda: not debts(agent), timeout=30, what="nothing is owed any more")
+    wait_until(lambda: owed(operator) == 0, timeout=5, what="the metric says so")
 
 
 def test_a_vault_that_was_never_reached_is_owed_nothing(tenant: Tenant, bed: Bed) -> None:
@@ -114,6 +116,12 @@ def debts(tenant: Tenant) -> dict[str, str]:
     )
     data = [m.to_dict().get("data") or {} for m in found.items]
     return {k: v for d in data for k, v in d.items()}
+
+
+def owed(operator: OperatorProcess) -> float:
+    """How many debts its metrics show."""
+    [line] = [x for x in operator.metrics().splitlines() if x.startswith("agent_identity_debts ")]
+    return float(line.split()[1])
 
 
 def test_what_is_owed_outlives_the_operator(

@@ -41,6 +41,11 @@ def test_a_broken_vault_is_its_own_rooms_trouble_and_heals(
         tenant.wait_ready("bystander", timeout=10)
     tenant.wait_ready("agent", timeout=HEAL_SECONDS)
     tenant.wait_ready(tenant.class_name, of="AgentIdentityClass", timeout=HEAL_SECONDS)
+    wait_until(
+        lambda: "Recovered" in [event["reason"] for event in tenant.events("agent")],
+        timeout=HEAL_SECONDS,
+        what="that it is well again is told",
+    )
 
 
 def test_withdrawal_does_not_wait_for_a_broken_vault(tenant: Tenant, bed: Bed) -> None:
