@@ -99,8 +99,8 @@ LEFT = [
     "peerauthentication.security.istio.io/agentidentity-billing-agent",
 ]
 """In the mesh, after everything of ours is deleted."""
-# The quickstart's: two identities and a class.
-OBJECTS = 3
+# The quickstart's.
+IDENTITIES = 2
 
 
 def helm(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
@@ -419,11 +419,11 @@ class Life:
         return self.bed.helm(*arguments, *more).stdout
 
     def settled(self, operator: OperatorProcess) -> None:
-        """Everything was looked at by an operator that has just started."""
+        """The identities were looked at by an operator that has just started."""
         operator.start()
         operator.wait_ready()
         wait_until(
-            lambda: reconciles(operator) >= OBJECTS, timeout=60, what="everything was looked at"
+            lambda: reconciles(operator) >= IDENTITIES, timeout=60, what="both were looked at"
         )
         wait_ready(self.bed)
 
@@ -485,7 +485,7 @@ def test_a_release_is_upgraded_and_rolled_back(life: Life, tmp_path: Path) -> No
     apply_quickstart(life.bed, "--validate=warn")
     wait_ready(life.bed)
     # Being Ready is not the end of it.
-    wait_at_rest(life.bed, life.before, objects=OBJECTS)
+    wait_at_rest(life.bed, life.before, in_place=IDENTITIES)
     life.before.stop()
     life.writes()
 
