@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from faults.bugs import logged_bugs
 from faults.fields.cases import Case, all_cases, sampled, shuffled
 from faults.fields.ground import Ground
 from faults.fields.jobs import Job, job_of, series, series_of
@@ -13,7 +14,6 @@ from faults.fields.play import Outcome, Play
 from faults.fields.seeds import Seed
 from faults.fields.silent import why_silent
 from faults.fields.stand import REST_SECONDS, Stand, until_rest
-from faults.oracles import BUG
 from faults.snapshot import differences
 from testbed.bed import Bed
 from testbed.operator_process import OperatorProcess
@@ -241,7 +241,5 @@ async def _run(
     async with Ground(bed, operator) as ground:
         campaign = Campaign(ground, report, at_a_time)
         await campaign.play(jobs)
-        lines = ground.operator.log_lines()
-        bugs = {str(line) for line in lines if BUG in str(line.get("message", ""))}
-        campaign.results.general += sorted(bugs)[:20]
+        campaign.results.general += logged_bugs(ground.operator.log_file)[:20]
         return campaign.results

@@ -1,0 +1,62 @@
+"""Which figures of the soak are beyond its bounds."""
+
+import pytest
+
+from faults.soak import (
+    AT_REST,
+    FIRST_TURN_SECONDS,
+    MEMORY_GROWTH,
+    MOMENT_SECONDS,
+    SLOWER,
+    STORM,
+    TURN_SECONDS,
+    Felt,
+    verdict,
+)
+
+BROKEN = "and 3000 broken"
+
+
+def felt(*, slowest: float = 0.04, oldest: float = 0.0, mib: tuple[float, ...] = (87.0,)) -> Felt:
+    memory = [(float(n), m) for n, m in enumerate(mib)]
+    # Two of a hundred: one may be an accident of the machine.
+    return Felt(seconds=[0.01] * 98 + [slowest] * 2, memory=memory, oldest=[0.0, oldest])
+
+
+def phases(rest: Felt | None = None, **others: Felt) -> dict[str, Felt]:
+    found = {AT_REST: rest or felt(), BROKEN: felt(), STORM: felt()}
+    return found | {{"broken": BROKEN, "storm": STORM}[name]: one for name, one in others.items()}
+
+
+def test_what_was_measured_of_a_good_operator_is_good() -> None:
+    broken = felt(slowest=0.12, oldest=68.9, mib=(102, 106, 110, 114))
+    storm = felt(slowest=0.11, oldest=5.7, mib=(122, 120, 118, 118))
+    assert verdict(phases(broken=broken, storm=storm)) == []
+
+
+def test_memory_that_grows_is_told() -> None:
+    """As it did when lists were taken in whole."""
+    [line] = verdict(phases(storm=felt(mib=(122, 140, 150, 161))))
+    assert "1.85 times the memory" in line
+
+
+def test_it_is_the_end_that_counts_and_not_a_peak_on_the_way() -> None:
+    peak = 87 * MEMORY_GROWTH + 50
+    assert verdict(phases(storm=felt(mib=(peak, peak, peak, 118)))) == []
+
+
+def test_who_waits_ever_longer_is_told() -> None:
+    [line] = verdict(phases(storm=felt(oldest=TURN_SECONDS + 1)))
+    assert line.startswith(STORM)
+    assert verdict(phases(broken=felt(oldest=TURN_SECONDS + 1))) == []
+    [line] = verdict(phases(broken=felt(oldest=FIRST_TURN_SECONDS + 1)))
+    assert line.startswith(BROKEN)
+
+
+@pytest.mark.parametrize("at_rest", [0.001, MOMENT_SECONDS, 0.2])
+def test_a_bystander_that_feels_the_others_is_told(at_rest: float) -> None:
+    limit = SLOWER * max(MOMENT_SECONDS, at_rest)
+    rest = felt(slowest=at_rest)
+    assert verdict(phases(rest, storm=felt(slowest=limit * 0.9))) == []
+    [line] = verdict(phases(rest, storm=felt(slowest=limit * 1.1)))
+    assert "bystander" in line
