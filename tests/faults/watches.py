@@ -88,12 +88,15 @@ class Frozen(Passing):
         self._revision = revision
         self._concerns = concerns
         self._thawed = asyncio.Event()
+        self.held = False
+        """Whether an event has ever been held back."""
 
     def thaw(self) -> None:
         self._thawed.set()
 
     async def shown(self, path: str, line: bytes) -> list[bytes]:
         if line and self._concerns(path) and revision_of(line) > self._revision:
+            self.held = self.held or not self._thawed.is_set()
             await self._thawed.wait()
         return [line] if line else []
 
@@ -104,6 +107,31 @@ class Frozen(Passing):
             return ""
         at = {"resourceVersion": str(self._revision), "resourceVersionMatch": "Exact"}
         return str(request.rel_url.with_query(query | at))
+
+
+class Noting(Passing):
+    """As another policy, and keeps whether that has ever done anything to an event."""
+
+    def __init__(self, policy: WatchPolicy) -> None:
+        self._policy = policy
+        self._met = False
+
+    @property
+    def met(self) -> bool:
+        held = isinstance(self._policy, Frozen) and self._policy.held
+        return self._met or held
+
+    async def shown(self, path: str, line: bytes) -> list[bytes]:
+        try:
+            shown = await self._policy.shown(path, line)
+        except CloseWatch:
+            self._met = True
+            raise
+        self._met = self._met or shown != await super().shown(path, line)
+        return shown
+
+    def asked(self, request: web.BaseRequest) -> str:
+        return self._policy.asked(request)
 
 
 class Hiding(Passing):

@@ -23,7 +23,7 @@ def main() -> int:
         return 0
     tally = asyncio.run(run(_say, asked.only, asked.sample))
     print("\n".join(tally.lines()))
-    return 1 if tally.failed else 0
+    return 0 if tally.good else 1
 
 
 if __name__ == "__main__":

@@ -79,11 +79,14 @@ async def run(ground: Ground, chosen: Sequence[str]) -> None:
     view = await _withdrawn_unseen(ground, trials)
     async with ground.watches(view):
         await ground.calm(scenes_of(trials), _CALM_SECONDS, _CALM_LIMIT)
+        # Whoever was not looked at was not woken.
+        woken = {one.case for one in trials if one.asked()}
         view.thaw()
         standing = [one for one in trials if not one.lost]
         await asyncio.gather(*(one.become(ends[one.workload.name]) for one in standing))
     for one in standing:
-        await ground.judge(one, ends[one.workload.name], without=_WITHOUT)
+        met = one.case in woken
+        await ground.judge(one, ends[one.workload.name], without=_WITHOUT, met=met)
     await ground.clear()
 
 

@@ -21,6 +21,7 @@ from faults.watches import (
     Closing,
     Doubled,
     Frozen,
+    Noting,
     Once,
     OnlyBookmarks,
     Reordered,
@@ -138,17 +139,19 @@ async def _meet(
 ) -> None:
     ended, sick = ground.kubelet.ended, ground.kubelet.sick
     policy = fault.policy(await ground.revision())
+    noting = Noting(policy)
     await ground.all(trials, "mark")
-    async with ground.watches(policy):
+    async with ground.watches(noting):
         acts = asyncio.create_task(ground.all(trials, "act"))
         await fault.over(policy)
     await acts
     await ground.ready()
     standing = [one for one in trials if not one.lost]
     await asyncio.gather(*(one.become(ends[one.workload.name]) for one in standing))
-    unmet = isinstance(policy, Once) and not policy.met
+    # Watches that fall silent do nothing to an event: that they were opened anew has shown it.
+    met = noting.met or isinstance(policy, Stalled)
     for one in standing:
-        await ground.judge(one, ends[one.workload.name], *(["it never came"] if unmet else []))
+        await ground.judge(one, ends[one.workload.name], met=met)
     slowest = max((one.seconds for one in standing), default=0.0)
     again = ground.kubelet.ended - ended, ground.kubelet.sick - sick
     ground.tally.tell(

@@ -5,8 +5,11 @@ not what these cases are about.
 """
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,7 +18,9 @@ from faults.modes import Mode, When
 from faults.oracles import End
 from faults.theatre import SHIPPED
 from faults.unseen.ground import Ground
-from faults.unseen.trial import Trial
+from faults.unseen.lease import lease
+from faults.unseen.met import first_writes_held, was_at_work, was_faulted
+from faults.unseen.trial import Trial, names_of
 
 WORKLOADS = ("create", "narrow", "delete", "recreate", "grant-less")
 MINUTES, DAY = 300, 86400
@@ -28,6 +33,10 @@ _UNANSWERED = "delete-without-vault"
 _OWED = frozenset({"guards first"})
 _DEADLINE_SECONDS = 10
 _LEASE_SECONDS = 15
+# A renewal comes every two seconds, and tells of the clock to the second.
+_RENEWED_SECONDS = 10.0
+_LOOK_SECONDS = 0.5
+_NEAR_SECONDS = 60.0
 _CLOCK = Path(__file__).with_name("clock")
 _SEALED = Mode("sealed", When.INSTEAD, status=503)
 IDS = tuple(
@@ -35,6 +44,15 @@ IDS = tuple(
     for name in (*AHEAD_OR_BEHIND, *JUMPS)
     for workload in (*WORKLOADS, _UNANSWERED)
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """file: what it is off by. seconds: by how much it is to be. jumps: once the workloads act."""
+
+    file: Path
+    seconds: int
+    jumps: bool
 
 
 async def run(ground: Ground, chosen: Sequence[str]) -> None:
@@ -56,34 +74,54 @@ async def run(ground: Ground, chosen: Sequence[str]) -> None:
             jumps = name in JUMPS
             offset.write_text("0" if jumps else str(seconds))
             await ground.use(settings)
-            await _run(ground, cases, ends, (offset, seconds) if jumps else None)
+            await _run(ground, cases, ends, Clock(offset, seconds, jumps=jumps))
     await ground.clear()
 
 
-async def _run(
-    ground: Ground,
-    cases: Sequence[str],
-    ends: Mapping[str, End],
-    jump: tuple[Path, int] | None,
-) -> None:
+async def _run(ground: Ground, cases: Sequence[str], ends: Mapping[str, End], clock: Clock) -> None:
     trials = [ground.trial(_workload(case), case) for case in cases]
     ended = ground.kubelet.ended
     await ground.all(trials, "set_up")
     alone = [one for one in trials if one.case.endswith(_UNANSWERED)]
     with _sealed_for(ground, alone):
         await ground.all(trials, "mark")
-        await ground.all(trials, "act")
-        if jump:
-            jump[0].write_text(str(jump[1]))
+        wrong_since = await _act(ground, trials, clock)
         late = {one.case: await _ends_late(ground, one) for one in alone}
     standing = [one for one in trials if not one.lost]
     await asyncio.gather(*(one.become(ends[one.workload.name]) for one in standing))
     again = ground.kubelet.ended - ended
+    is_wrong = await _is_wrong(ground, clock.seconds)
     for one in standing:
         more = [f"the operator ended {again} times"] if again else []
         more += late.get(one.case, [])
         without = _OWED if one in alone else frozenset()
-        await ground.judge(one, ends[one.workload.name], *more, without=without)
+        met = is_wrong and was_at_work(one.asked(), wrong_since)
+        met = met and (one not in alone or was_faulted(one.asked(), _SEALED))
+        await ground.judge(one, ends[one.workload.name], *more, without=without, met=met)
+
+
+async def _act(ground: Ground, trials: Sequence[Trial], clock: Clock) -> float:
+    """Since when the clock has been wrong, by the monotonic one: one that jumps does so while the
+    operator is at work."""
+    held = first_writes_held(ground.theatre.kube, names_of(trials))
+    with held if clock.jumps else nullcontext():
+        began = time.monotonic()
+        await ground.all(trials, "act")
+        if not clock.jumps:
+            return began
+        clock.file.write_text(str(clock.seconds))
+        return time.monotonic()
+
+
+async def _is_wrong(ground: Ground, seconds: int) -> bool:
+    """Whether the operator renews its Lease by a clock that is off by so much."""
+    deadline = time.monotonic() + _RENEWED_SECONDS
+    while time.monotonic() < deadline:
+        renewed = datetime.fromisoformat((await lease(ground))["renewTime"]).timestamp()
+        if abs(renewed - time.time() - seconds) < _NEAR_SECONDS:
+            return True
+        await asyncio.sleep(_LOOK_SECONDS)
+    return False
 
 
 def _workload(case: str) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
+from faults.bugs import logged_bugs
 from faults.oracles import End, Run
 from faults.play import NotSettled
 from faults.scene import Scene
@@ -73,21 +74,24 @@ class Ground:
                 raise outcome
 
     async def judge(
-        self, one: Trial, wanted: End, *more: str, without: frozenset[str] = frozenset()
+        self,
+        one: Trial,
+        wanted: End,
+        *more: str,
+        without: frozenset[str] = frozenset(),
+        met: bool = True,
     ) -> None:
-        """A case has come to its end. more: what is known already not to hold."""
+        """A case has come to its end. more: what is known already not to hold. met: whether it met
+        its fault."""
         run = await one.end()
-        self.end(
-            one,
-            one.case,
-            [*more, *judged(run, wanted, without=without, workload=one.workload.name)],
-        )
+        failures = [*more, *judged(run, wanted, without=without, workload=one.workload.name)]
+        self.end(one, one.case, failures, met=met)
         self._played.append((one, run))
 
-    def end(self, one: Trial, case: str, failures: list[str]) -> None:
-        """A case is over; where it failed, what was asked for is told too."""
-        self.tally.end(case, failures)
-        if failures:
+    def end(self, one: Trial, case: str, failures: list[str], *, met: bool = True) -> None:
+        """A case is over; where it failed or missed its fault, what was asked for is told too."""
+        self.tally.end(case, failures, met=met)
+        if failures or not met:
             for line in one.trace():
                 self.tally.report(f"        {line}")
 
@@ -216,3 +220,5 @@ async def ground(tally: Tally, report: Report) -> AsyncIterator[Ground]:
         theatre = await stack.enter_async_context(Theatre(report=report))
         kubelet = await stack.enter_async_context(Kubelet(theatre))
         yield Ground(theatre, kubelet, tally)
+        logs = theatre.bed.directory.glob("operator-*/operator.log")
+        tally.fail("every operator's log", logged_bugs(*logs))

@@ -10,7 +10,7 @@ from faults.oracles import End
 from faults.recorder import Body, Name
 from faults.scene import AGENT, OTHER_READER, READER, SHOP, Scene, full, reads_orders, scene_of
 from faults.unseen.ground import SWIFT, Ground
-from faults.unseen.trial import Trial
+from faults.unseen.trial import Trial, names_of
 from faults.watches import Hiding
 from testbed.tenant import grant_manifest
 
@@ -148,14 +148,22 @@ async def run(ground: Ground, chosen: Sequence[str]) -> None:
     await ground.use(SWIFT)
     trials = [ground.trial(STORIES[case].workload, case) for case in chosen]
     await ground.all(trials, "set_up")
-    hidden = {one.scene.name for one in trials}
-    async with ground.watches(Hiding(lambda _, body: _scene(body) in hidden)):
+    hidden, met = names_of(trials), set[str]()
+
+    def hides(_: str, body: Body) -> bool:
+        met.update({_scene(body)} & hidden)
+        return _scene(body) in hidden
+
+    async with ground.watches(Hiding(hides)):
         await asyncio.gather(*(_happens(ground, one) for one in trials))
         brief = [one for one in trials if not STORIES[one.case].forever]
         # The watches have brought it by now, and it was not shown.
         await asyncio.sleep(1)
-        hidden -= {one.scene.name for one in brief}
-        await asyncio.gather(*(_goes_on(ground, one, ends) for one in trials if not one.lost))
+        hidden -= names_of(brief)
+        standing = [one for one in trials if not one.lost]
+        await asyncio.gather(
+            *(_goes_on(ground, one, ends, met=one.scene.name in met) for one in standing)
+        )
     await ground.clear()
 
 
@@ -170,7 +178,7 @@ async def _happens(ground: Ground, one: Trial) -> None:
     await (one.act() if story.unseen is _acts else story.unseen(one.scene))
 
 
-async def _goes_on(ground: Ground, one: Trial, ends: Mapping[str, End]) -> None:
+async def _goes_on(ground: Ground, one: Trial, ends: Mapping[str, End], *, met: bool) -> None:
     story = STORIES[one.case]
     if story.then is None:
         await one.mark()
@@ -180,4 +188,4 @@ async def _goes_on(ground: Ground, one: Trial, ends: Mapping[str, End]) -> None:
     late = story.forever and one.seconds > REPAIR_SECONDS
     more = [f"repaired only after {one.seconds:.0f} s"] if late else []
     without = frozenset({"update summary", "guards first"}) if story.forever else frozenset()
-    await ground.judge(one, wanted, *more, without=without)
+    await ground.judge(one, wanted, *more, without=without, met=met)

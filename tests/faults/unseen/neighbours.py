@@ -10,6 +10,7 @@ from faults.proxy import Chooser
 from faults.recorder import Body
 from faults.scene import BYSTANDER
 from faults.unseen.ground import Ground
+from faults.unseen.met import was_faulted
 from faults.unseen.trial import Trial
 from testbed.bed import POLICY_FILE
 from testbed.openbao import OpenBao
@@ -61,7 +62,8 @@ async def run(ground: Ground, chosen: Sequence[str]) -> None:
                 proxy.choose = usual
             await _neighbour_goes(ground, one)
             await one.become(ends["create"])
-            await ground.judge(one, ends["create"], *more, without=_WITHOUT)
+            met = was_faulted(one.asked(), mode)
+            await ground.judge(one, ends["create"], *more, without=_WITHOUT, met=met)
         await ground.clear()
 
 
@@ -80,14 +82,14 @@ async def _two_addresses(ground: Ground, wanted: End) -> None:
     await scene.create(body)
     name = scene.of_class._replace(name=f"{scene.name}-well")
     recorder = ground.theatre.recorder
-    await recorder.until(scene.name, lambda: _ready(scene.body(name)), READY_SECONDS)
+    met = await recorder.until(scene.name, lambda: _ready(scene.body(name)), READY_SECONDS)
     await ground.calm([scene], 1.0, READY_SECONDS)
     roles = await scene.vault_roles()
     more = [] if roles else ["the role of an agent of the other class is gone"]
     await scene.delete(name)
     await recorder.until(scene.name, lambda: scene.body(name) is None, READY_SECONDS)
     await one.become(wanted)
-    await ground.judge(one, wanted, *more, without=_WITHOUT)
+    await ground.judge(one, wanted, *more, without=_WITHOUT, met=met)
 
 
 async def _neighbour(ground: Ground, one: Trial, bao: OpenBao) -> list[str]:

@@ -1,69 +1,76 @@
 """The API server and its store go away and come back; the operator's token is refused."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from http import HTTPStatus
 from types import MappingProxyType
 
 from faults.oracles import End
 from faults.unseen.ground import Ground
-from faults.unseen.trial import Trial
+from faults.unseen.met import first_writes_held, was_at_work, was_refused
+from faults.unseen.trial import Trial, names_of
 
 WORKLOADS = ("create", "narrow", "delete", "drift", "grant-less")
 _LONG_SECONDS = 60.0
 _TOKEN_SECONDS = 8.0
-Outage = Callable[[Ground], AbstractAsyncContextManager[None]]
+Break = Callable[[Ground], Awaitable[None]]
+Met = Callable[[Trial], bool]
+"""Whether one trial's work came upon an outage."""
+Outage = Callable[[Ground, Sequence[Trial]], Awaitable[Met]]
+"""The acts of all, and what breaks meanwhile; returns when it is whole again."""
 
 
-@asynccontextmanager
-async def _killed(ground: Ground) -> AsyncIterator[None]:
-    """While the operator is at work: the workloads have just acted."""
-    yield
+async def _killed(ground: Ground) -> None:
     plane = ground.theatre.bed.control_plane
     await asyncio.to_thread(plane.stop_api_server)
     await asyncio.to_thread(plane.start_api_server)
 
 
-@asynccontextmanager
-async def _down(ground: Ground) -> AsyncIterator[None]:
-    yield
+async def _down(ground: Ground) -> None:
     plane = ground.theatre.bed.control_plane
     await asyncio.to_thread(plane.stop_api_server)
     await asyncio.sleep(_LONG_SECONDS)
     await asyncio.to_thread(plane.start_api_server)
 
 
-@asynccontextmanager
-async def _without_store(ground: Ground) -> AsyncIterator[None]:
-    yield
+async def _without_store(ground: Ground) -> None:
     await asyncio.to_thread(ground.theatre.bed.control_plane.restart_etcd)
 
 
-@asynccontextmanager
-async def _token_refused(ground: Ground) -> AsyncIterator[None]:
+async def _token_renewed(ground: Ground) -> None:
+    await asyncio.to_thread(ground.theatre.operator.refresh_tokens)
+
+
+async def _at_work(ground: Ground, trials: Sequence[Trial], *, breaks: Break) -> Met:
+    """While the operator does what the workloads have just asked for."""
+    with first_writes_held(ground.theatre.kube, names_of(trials)):
+        await ground.all(trials, "act")
+        began = time.monotonic()
+        await breaks(ground)
+    return lambda one: was_at_work(one.asked(), began)
+
+
+async def _token_refused(ground: Ground, trials: Sequence[Trial]) -> Met:
     """What the kubelet projects is good for nothing, for a while."""
     operator = ground.theatre.operator
     (operator.directory / "kube-token").write_text("expired")
     try:
-        yield
+        await ground.all(trials, "act")
         await asyncio.sleep(_TOKEN_SECONDS)
     finally:
         await asyncio.to_thread(operator.refresh_tokens)
-
-
-@asynccontextmanager
-async def _token_renewed(ground: Ground) -> AsyncIterator[None]:
-    yield
-    await asyncio.to_thread(ground.theatre.operator.refresh_tokens)
+    return lambda one: was_refused(one.asked(), "kube", HTTPStatus.UNAUTHORIZED)
 
 
 OUTAGES: Mapping[str, Outage] = MappingProxyType(
     {
-        "server/killed": _killed,
-        "server/down-60s": _down,
-        "server/etcd-restarted": _without_store,
+        "server/killed": partial(_at_work, breaks=_killed),
+        "server/down-60s": partial(_at_work, breaks=_down),
+        "server/etcd-restarted": partial(_at_work, breaks=_without_store),
         "server/token-refused": _token_refused,
-        "server/token-renewed": _token_renewed,
+        "server/token-renewed": partial(_at_work, breaks=_token_renewed),
     }
 )
 IDS = tuple(f"{name}/{workload}" for name in OUTAGES for workload in WORKLOADS)
@@ -84,12 +91,11 @@ async def _meet(
 ) -> None:
     await ground.all(trials, "set_up")
     ended, sick = ground.kubelet.ended, ground.kubelet.sick
-    async with outage(ground):
-        await ground.all(trials, "act")
+    met = await outage(ground, trials)
     standing = [one for one in trials if not one.lost]
     await asyncio.gather(*(one.become(ends[one.workload.name]) for one in standing))
     for one in standing:
-        await ground.judge(one, ends[one.workload.name])
+        await ground.judge(one, ends[one.workload.name], met=met(one))
     again = ground.kubelet.ended - ended, ground.kubelet.sick - sick
     slowest = max((one.seconds for one in standing), default=0.0)
     ground.tally.tell(

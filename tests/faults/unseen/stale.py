@@ -6,7 +6,7 @@ was made anew. Then the view becomes live again, and all must be as it was.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from faults.oracles import End, Run, acted
@@ -45,15 +45,28 @@ async def run(ground: Ground, chosen: Sequence[str]) -> None:
     trials = [ground.trial(story, f"stale: {story}") for story in stories]
     past = await _live_through(ground, trials)
     ends = {one.case: await _now(one) for one in trials}
+    last = {one.case: max(one.revisions(), default=0) for one in trials}
     for moment in MOMENTS:
         concerned = [t for t in trials if not t.lost and _id(t.workload.name, moment) in chosen]
-        if concerned:
-            await _go_back(ground, concerned, ends, moment, past[moment])
+        for revision, cases in views({t.case: last[t.case] for t in concerned}, past[moment]):
+            those = [t for t in concerned if t.case in cases]
+            await _go_back(ground, those, ends, moment, revision)
     for one in trials:
         if not one.lost:
             await one.mark()
             ground.keep(one, await one.end())
     await ground.clear()
+
+
+def views(last: Mapping[str, int], moment: int) -> Iterator[tuple[int, list[str]]]:
+    """Which revision is shown to whom. last: case → revision of the last that was written of it.
+    Those of whom all was written by the moment see what was before the first of their last writes:
+    the moment itself would be no old view."""
+    over = [case for case, revision in last.items() if revision <= moment]
+    if waiting := [case for case in last if case not in over]:
+        yield moment, waiting
+    if over:
+        yield min(last[case] for case in over) - 1, over
 
 
 async def _now(one: Trial) -> End:
@@ -110,7 +123,8 @@ async def _go_back(
     for one in trials:
         run = await one.end()
         case = _id(one.workload.name, moment)
-        ground.end(one, case, [*judged(run, ends[one.case]), *_taken(run)])
+        failures = [*judged(run, ends[one.case]), *_taken(run)]
+        ground.end(one, case, failures, met=view.held)
 
 
 def _taken(run: Run) -> list[str]:

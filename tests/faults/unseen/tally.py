@@ -10,13 +10,15 @@ Report = Callable[[str], None]
 
 @dataclass(slots=True)
 class Tally:
-    """chosen: ids of the cases that are to be run. failed: id → what did not hold. told: what was
-    measured on the way."""
+    """chosen: ids of the cases that are to be run. failed: id → what did not hold. unmet: ids of
+    those that never met their fault and so have shown nothing. told: what was measured on the way.
+    """
 
     report: Report
     chosen: frozenset[str]
     ran: Counter[str] = field(default_factory=Counter)
     failed: dict[str, list[str]] = field(default_factory=dict)
+    unmet: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
     def of(self, ids: Iterable[str]) -> list[str]:
@@ -27,9 +29,17 @@ class Tally:
         self.told.append(line)
         self.report(line)
 
-    def end(self, case: str, failures: Iterable[str]) -> None:
-        """A case is over."""
+    @property
+    def good(self) -> bool:
+        """Whether every case that was run has met its fault, and everything held."""
+        return not self.failed and not self.unmet
+
+    def end(self, case: str, failures: Iterable[str], *, met: bool = True) -> None:
+        """A case is over. met: whether it met its fault."""
         self.ran[group_of(case)] += 1
+        if not met:
+            self.unmet.append(case)
+            self.report(f"UNMET {case}")
         self.fail(case, failures)
 
     def fail(self, case: str, failures: Iterable[str]) -> None:
@@ -42,13 +52,17 @@ class Tally:
             self.report(f"    {line}")
 
     def lines(self) -> list[str]:
-        """Counts by group, and every failure with its id."""
-        total = sum(self.ran.values())
-        bad = Counter(group_of(case) for case in self.failed)
-        groups = sorted(self.ran.keys() | bad.keys())
-        counts = [f"{name}: {self.ran[name]} cases, {bad[name]} failed" for name in groups]
+        """Counts by group, every case that never met its fault, and every failure with its id."""
+        bad, unmet = (Counter(map(group_of, cases)) for cases in (self.failed, self.unmet))
+        total = f"{sum(self.ran.values())} cases run"
+        counts = [f"{total}, {len(self.failed)} failed, {len(self.unmet)} unmet"]
+        counts += [
+            f"{name}: {self.ran[name]} cases, {bad[name]} failed, {unmet[name]} unmet"
+            for name in sorted(self.ran.keys() | bad.keys())
+        ]
+        never = [f"unmet: {case}" for case in self.unmet]
         failures = [f"{case}\n    " + "\n    ".join(x) for case, x in self.failed.items()]
-        return [f"{total} cases run, {len(self.failed)} failed", *counts, *self.told, *failures]
+        return [*counts, *self.told, *never, *failures]
 
 
 def group_of(case: str) -> str:

@@ -1,8 +1,10 @@
 """One workload, step by step, so that a fault can be put between any two."""
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
+from faults.exchange import Exchange
 from faults.oracles import ORACLES, End, Run
 from faults.play import Player
 from faults.scene import AGENT, Scene
@@ -75,10 +77,15 @@ class Trial(Player):
         await self._become(wanted)
         self.seconds = time.monotonic() - self._began
 
-    def trace(self) -> list[str]:
+    def asked(self) -> list[Exchange]:
         """What the operator asked for since the mark, in order."""
-        asked = self._log.of(self.scene.name, since=self._first)
-        return [f"{e.number} {e.call} {e.status}{' ' * bool(e.fault)}{e.fault}" for e in asked]
+        return self._log.of(self.scene.name, since=self._first)
+
+    def trace(self) -> list[str]:
+        """The same, for people."""
+        return [
+            f"{e.number} {e.call} {e.status}{' ' * bool(e.fault)}{e.fault}" for e in self.asked()
+        ]
 
     def revisions(self) -> list[int]:
         """Of all that has happened to it so far."""
@@ -119,3 +126,8 @@ def judged(
 
 def scenes_of(trials: list[Trial]) -> list[Scene]:
     return [one.scene for one in trials]
+
+
+def names_of(trials: Iterable[Trial]) -> set[str]:
+    """Of their scenes."""
+    return {one.scene.name for one in trials}

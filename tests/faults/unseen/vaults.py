@@ -2,8 +2,11 @@
 back in time."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
 from types import MappingProxyType
 
 from faults.exchange import Exchange
@@ -11,13 +14,32 @@ from faults.modes import Mode, When
 from faults.oracles import End
 from faults.scene import AGENT
 from faults.unseen.ground import SWIFT, Ground
-from faults.unseen.trial import Trial
+from faults.unseen.met import first_writes_held, was_faulted, was_refused
+from faults.unseen.trial import Trial, names_of
 
 WORKLOADS = ("create", "narrow", "delete", "secrets")
 _LASTS_SECONDS = 7.0
+# A younger token that is refused is not doubted, and nobody logs in again.
+_OLD_SECONDS = 21.0
 _ROLE, _POLICY, _ENTITY = "/role/", "/sys/policies/acl/", "/identity/"
 Meets = Callable[[Exchange], bool]
-Outage = Callable[[Ground], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """meets: which requests of one agent's meet the mode. workloads: those that ask for such."""
+
+    mode: Mode
+    meets: Meets
+    workloads: tuple[str, ...] = WORKLOADS
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """during: around the acts of all. met: whether one agent's work came upon it."""
+
+    during: Callable[[Ground, Sequence[Trial]], AbstractAsyncContextManager[None]]
+    met: Callable[[Ground, Trial], bool]
 
 
 def _everything(exchange: Exchange) -> bool:
@@ -32,26 +54,32 @@ def _on(part: str, meets: Meets = _everything) -> Meets:
     return lambda exchange: part in exchange.call.path and meets(exchange)
 
 
+_is_login = _on("/login")
+
+
 def _status(code: int) -> Mode:
     return Mode(f"status-{code}", When.INSTEAD, status=code)
 
 
+_SINGLE_STATUS = (400, 429, 473, 500, 501, 503)
 # Each for one agent's paths, so that all of them are tried at the same time.
-SINGLE: Mapping[str, tuple[Mode, Meets]] = MappingProxyType(
+SINGLE: Mapping[str, Single] = MappingProxyType(
     {
-        **{f"status-{n}": (_status(n), _everything) for n in (400, 429, 473, 500, 501, 503)},
-        "denied-role": (_status(403), _on(_ROLE)),
-        "denied-policy": (_status(403), _on(_POLICY)),
-        "denied-entity": (_status(403), _on(_ENTITY)),
-        "role-not-written": (_status(500), _on(_ROLE, _writes)),
-        "slow": (Mode("slow", When.BEFORE, delay=4.0), _everything),
-        "hangs": (Mode("hangs", When.BEFORE, delay=30.0), _everything),
+        **{f"status-{n}": Single(_status(n), _everything) for n in _SINGLE_STATUS},
+        "denied-role": Single(_status(403), _on(_ROLE)),
+        # Nobody's but the class's own change makes anybody look at a policy.
+        "denied-policy": Single(_status(403), _on(_POLICY), ("policy",)),
+        # Of a new account nobody has logged in.
+        "denied-entity": Single(_status(403), _on(_ENTITY), ("narrow", "delete", "secrets")),
+        "role-not-written": Single(_status(500), _on(_ROLE, _writes)),
+        "slow": Single(Mode("slow", When.BEFORE, delay=4.0), _everything),
+        "hangs": Single(Mode("hangs", When.BEFORE, delay=30.0), _everything),
     }
 )
 
 
 @asynccontextmanager
-async def _sealed(ground: Ground) -> AsyncIterator[None]:
+async def _sealed(ground: Ground, trials: Sequence[Trial]) -> AsyncIterator[None]:
     bao = ground.theatre.bed.openbao
     await asyncio.to_thread(bao.seal)
     try:
@@ -62,39 +90,46 @@ async def _sealed(ground: Ground) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _sealed_meanwhile(ground: Ground) -> AsyncIterator[None]:
-    yield
-    async with _sealed(ground):
-        pass
+async def _sealed_meanwhile(ground: Ground, trials: Sequence[Trial]) -> AsyncIterator[None]:
+    bao = ground.theatre.bed.openbao
+    with first_writes_held(ground.theatre.vault, names_of(trials)):
+        yield
+        await asyncio.to_thread(bao.seal)
+    try:
+        await asyncio.sleep(_LASTS_SECONDS)
+    finally:
+        await asyncio.to_thread(bao.unseal)
 
 
 @asynccontextmanager
-async def _killed(ground: Ground) -> AsyncIterator[None]:
-    yield
+async def _killed(ground: Ground, trials: Sequence[Trial]) -> AsyncIterator[None]:
     bao = ground.theatre.bed.openbao
-    await asyncio.to_thread(bao.kill)
+    with first_writes_held(ground.theatre.vault, names_of(trials)):
+        yield
+        await asyncio.to_thread(bao.kill)
     await asyncio.sleep(_LASTS_SECONDS)
     await asyncio.to_thread(bao.start)
 
 
 @asynccontextmanager
-async def _token_revoked(ground: Ground) -> AsyncIterator[None]:
+async def _token_revoked(ground: Ground, trials: Sequence[Trial]) -> AsyncIterator[None]:
     await asyncio.to_thread(_revoke, ground)
     yield
 
 
 def _revoke(ground: Ground) -> None:
     """Every token that OpenBao has ever given to the operator."""
-    for token in ground.theatre.log.secrets:
+    for token in tuple(ground.theatre.log.secrets):
         if token.startswith("s."):
             ground.theatre.bed.openbao.request("POST", "auth/token/revoke", {"token": token})
 
 
 @asynccontextmanager
-async def _login_refused(ground: Ground) -> AsyncIterator[None]:
+async def _login_refused(ground: Ground, trials: Sequence[Trial]) -> AsyncIterator[None]:
     proxy, usual = ground.theatre.vault, ground.theatre.faults.choose
-    refuses = _on("/login")
-    proxy.choose = lambda e: _status(403) if refuses(e) else usual(e)
+    await _until_tokens_are_old(ground)
+    await ground.all(trials, "mark")
+    proxy.choose = lambda e: _status(403) if _is_login(e) else usual(e)
     await asyncio.to_thread(_revoke, ground)
     try:
         yield
@@ -103,16 +138,38 @@ async def _login_refused(ground: Ground) -> AsyncIterator[None]:
         proxy.choose = usual
 
 
+async def _until_tokens_are_old(ground: Ground) -> None:
+    logins = (e.at for e in reversed(ground.theatre.log.all) if _is_login(e))
+    await asyncio.sleep(max(0.0, next(logins, 0.0) + _OLD_SECONDS - time.monotonic()))
+
+
+def _by(status: int) -> Callable[[Ground, Trial], bool]:
+    """Vault answered so. status: 0 for any refusal, and for no answer."""
+    return lambda _, one: was_refused(one.asked(), "vault", status)
+
+
+def _by_a_login(ground: Ground, one: Trial) -> bool:
+    """Its token was refused, and then a login was."""
+    of_vault = (e for e in one.asked() if e.call.server == "vault")
+    first = next((e for e in of_vault if e.status == HTTPStatus.FORBIDDEN), None)
+    later = ground.theatre.log.since(first.number) if first else ()
+    return any(_is_login(e) and e.fault for e in later)
+
+
 WHOLE: Mapping[str, Outage] = MappingProxyType(
     {
-        "sealed": _sealed,
-        "sealed-meanwhile": _sealed_meanwhile,
-        "killed": _killed,
-        "token-revoked": _token_revoked,
-        "login-refused": _login_refused,
+        "sealed": Outage(_sealed, _by(503)),
+        "sealed-meanwhile": Outage(_sealed_meanwhile, _by(503)),
+        "killed": Outage(_killed, _by(0)),
+        "token-revoked": Outage(_token_revoked, _by(403)),
+        "login-refused": Outage(_login_refused, _by_a_login),
     }
 )
-IDS = tuple(f"vault/{name}/{w}" for name in (*SINGLE, *WHOLE) for w in WORKLOADS)
+IDS = tuple(
+    f"vault/{name}/{workload}"
+    for name in (*SINGLE, *WHOLE)
+    for workload in (SINGLE[name].workloads if name in SINGLE else WORKLOADS)
+)
 
 
 async def run(ground: Ground, chosen: Sequence[str]) -> None:
@@ -123,19 +180,23 @@ async def run(ground: Ground, chosen: Sequence[str]) -> None:
         trials = [ground.trial(c.rpartition("/")[2], c) for c in cases]
         if trials:
             await ground.all(trials, "set_up")
-            async with outage(ground):
+            async with outage.during(ground, trials):
                 await ground.all(trials, "act")
-            await _become(ground, name, trials, ends)
+            await _become(ground, name, trials, ends, outage.met)
     await ground.clear()
 
 
 async def _become(
-    ground: Ground, name: str, trials: Sequence[Trial], ends: Mapping[str, End]
+    ground: Ground,
+    name: str,
+    trials: Sequence[Trial],
+    ends: Mapping[str, End],
+    met: Callable[[Ground, Trial], bool],
 ) -> None:
     standing = [one for one in trials if not one.lost]
     await asyncio.gather(*(one.become(ends[one.workload.name]) for one in standing))
     for one in standing:
-        await ground.judge(one, ends[one.workload.name])
+        await ground.judge(one, ends[one.workload.name], met=met(ground, one))
     slowest = max((one.seconds for one in standing), default=0.0)
     ground.tally.tell(f"vault/{name}: all as without it after at most {slowest:.0f} s")
 
@@ -149,8 +210,11 @@ async def _singly(ground: Ground, cases: Sequence[str], ends: Mapping[str, End])
     proxy, usual = ground.theatre.vault, ground.theatre.faults.choose
 
     def choose(exchange: Exchange) -> Mode | None:
-        mode, meets = of_scene.get(exchange.scene, (None, _everything))
-        return mode if mode and meets(exchange) else usual(exchange)
+        single = of_scene.get(exchange.scene)
+        return single.mode if single and single.meets(exchange) else usual(exchange)
+
+    def met(_: Ground, one: Trial) -> bool:
+        return was_faulted(one.asked(), of_scene[one.scene.name].mode)
 
     proxy.choose = choose
     try:
@@ -159,7 +223,7 @@ async def _singly(ground: Ground, cases: Sequence[str], ends: Mapping[str, End])
         await asyncio.sleep(_LASTS_SECONDS)
     finally:
         proxy.choose = usual
-    await _become(ground, "one agent's", trials, ends)
+    await _become(ground, "one agent's", trials, ends, met)
 
 
 # --- back in time
@@ -246,7 +310,9 @@ async def run_back(ground: Ground, chosen: Sequence[str]) -> None:
     for one in trials:
         late = one.seconds > REPAIR_SECONDS
         more = [f"repaired only after {one.seconds:.0f} s"] if late else []
-        await ground.judge(one, ends[one.workload.name], *more, without=_MADE)
+        # What was the same again without a write of the operator's was never otherwise.
+        met = any(e.call.server == "vault" and e.changes for e in one.asked())
+        await ground.judge(one, ends[one.workload.name], *more, without=_MADE, met=met)
     await ground.clear()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
@@ -13,6 +14,7 @@ from faults.watches import (
     Doubled,
     Frozen,
     Hiding,
+    Noting,
     Once,
     OnlyBookmarks,
     Passing,
@@ -182,3 +184,49 @@ def test_a_watch_that_stalls_says_nothing_until_it_is_opened_anew() -> None:
     assert is_held(policy, b"")
     asked(policy, f"{IDENTITIES}?watch=1&resourceVersion=1")
     assert shown(policy, event(1)) == [event(1)]
+
+
+def noting(policy: WatchPolicy, *lines: bytes) -> bool:
+    """Whether it says that the policy has done anything to these."""
+    note = Noting(policy)
+    with suppress(CloseWatch):
+        shown(note, *lines)
+    return note.met
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Closing(),
+        Breaking(half, rudely=True),
+        Doubled(),
+        Reordered(),
+        OnlyBookmarks(),
+        Hiding(lambda _, __: True),
+        Once(error_event(410, "Expired"), lambda _: True, ends=True),
+        Once(b"{}\n", lambda _: True, ends=False),
+    ],
+    ids=lambda policy: type(policy).__name__,
+)
+def test_what_is_done_to_an_event_is_noted(policy: WatchPolicy) -> None:
+    assert not noting(Passing(), event(1))
+    assert noting(policy, event(1), event(2, "other"))
+
+
+def test_a_policy_that_met_nothing_is_not_said_to_have() -> None:
+    assert not noting(Frozen(99), event(1), bookmark(2))
+    assert not noting(Hiding(lambda _, __: False), event(1))
+    assert not noting(Once(b"{}\n", lambda path: path == PODS, ends=False), event(1))
+    assert not noting(Doubled(), b"")
+
+
+def test_what_is_held_is_noted_while_it_is_held() -> None:
+    note = Noting(Frozen(1))
+    assert is_held(note, event(2))
+    assert note.met
+
+
+def test_a_view_that_is_live_again_holds_nothing() -> None:
+    policy = Frozen(1)
+    policy.thaw()
+    assert not noting(policy, event(2))
