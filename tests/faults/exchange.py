@@ -52,7 +52,8 @@ class Exchange:
     concerns; empty where it can't be said. status: of the server's answer, 0 without one.
     at, sent_at, answered_at: when it came, was passed on to the server (0: never), and when the
     answer came, by the monotonic clock. over: answered or dropped, or carried out though nobody
-    waited any more; until then it is under way."""
+    waited any more; until then it is under way. sender: its User-Agent, which tells one
+    operator's process from another's."""
 
     number: int
     at: float
@@ -65,6 +66,7 @@ class Exchange:
     answered_at: float = 0.0
     fault: str = ""
     over: bool = False
+    sender: str = ""
 
     @property
     def changes(self) -> bool:

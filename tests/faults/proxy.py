@@ -108,6 +108,7 @@ class FaultProxy:
         if request.query.get("watch") in {"1", "true"}:
             return await self._watch(request)
         exchange = self.log.begin(self._call(request, body), body)
+        exchange.sender = request.headers.get("User-Agent", "")
         # What has reached the server is carried out, whether or not anybody still waits.
         return await asyncio.shield(self._serve(request, exchange))
 
