@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from faults.bugs import bugs_in
 from faults.exchange import Call, Exchange
-from faults.oracles import ORACLES, Course, End, Run, no_bug, no_secret
+from faults.oracles import ORACLES, Course, End, Run, no_secret
 from faults.plans import Calls, Plan, plans_for, spread
 from faults.play import BYSTANDER_SECONDS, NotSettled, Player
 from faults.rest import changed_in_vault, for_nothing, looked_at, reconciles, sure_at
@@ -201,7 +202,7 @@ class Campaign:
         log = await asyncio.to_thread(theatre.operator.log_file.read_text, errors="replace")
         asked = theatre.log.since(self._searched)
         self._fail("secrets", no_secret(theatre.log.secrets, asked, log))
-        self._fail("bugs", no_bug(log))
+        self._fail("bugs", bugs_in(log.splitlines()))
         self._searched = len(theatre.log)
 
     async def _clear(self, scenes: Sequence[Scene], whose: str) -> None:

@@ -28,7 +28,6 @@ CALLEES_SECONDS = 5.0
 # What others have just taken away may not be known yet to who says Ready.
 UNHEARD_SECONDS = 1.0
 LABEL = "agentidentity.dev/identity"
-BUG = "this is a bug"
 _OWNED_KINDS = frozenset(
     {"RoleBinding", "AuthorizationPolicy", "PeerAuthentication", "ServiceAccount"}
 )
@@ -282,11 +281,6 @@ def no_secret(secrets: Iterable[str], exchanges: Iterable[Exchange], log: str) -
                 yield f"a secret in {exchange.call}"
     if any(secret in log for secret in known):
         yield "a secret in the log"
-
-
-def no_bug(log: str) -> Failures:
-    """No line in which the operator tells of an error that none of its own code expects."""
-    yield from (line for line in log.splitlines() if BUG in line)
 
 
 def acted(run: Run) -> Iterator[Moment]:

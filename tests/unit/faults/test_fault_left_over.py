@@ -10,7 +10,6 @@ from agent_identity.core.resource import Key, Kind, Ref, Subject
 from agent_identity.providers.contract import Debt
 from agent_identity.reconcile.debts import NAME
 from faults import scene
-from faults.oracles import no_bug
 from faults.recorder import Body, Name
 from faults.scene import left_over, retired
 
@@ -68,10 +67,3 @@ def test_only_what_a_grant_has_left_shut_is_its_owners_to_take_away() -> None:
         Name("PeerAuthentication", SHOP, "mtls"): policy(SHOP, kind="PeerAuthentication"),
     }
     assert retired(there, SHOP) == [shut]
-
-
-def test_a_log_may_tell_of_faults_and_of_no_bug() -> None:
-    well = '{"level": "info", "message": "Unreachable: the Vault does not answer"}'
-    bug = '{"level": "error", "message": "this is a bug", "exception": "KeyError"}'
-    assert list(no_bug(f"{well}\n{well}\n")) == []
-    assert list(no_bug(f"{well}\n{bug}\n{well}\n")) == [bug]
