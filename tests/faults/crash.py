@@ -120,7 +120,8 @@ class Campaign:
 
     async def run(self, plans: Sequence[Plan]) -> None:
         """Plans of workloads that have been learnt."""
-        together = [plan for plan in plans if not plan.kills]
+        # What is carried out late is waited for at rest: meanwhile others play.
+        together = sorted((p for p in plans if not p.kills), key=lambda p: -p.delay)
         for start in range(0, len(together), BATCH):
             await in_turns(self._play, together[start : start + BATCH])
             await self._rest()

@@ -51,6 +51,11 @@ class Plan:
     def kills(self) -> bool:
         return any(fault.is_.kill for fault in self.faults)
 
+    @property
+    def delay(self) -> float:
+        """In seconds."""
+        return sum(fault.is_.delay for fault in self.faults)
+
 
 def plans_for(workload: str, calls: Calls) -> list[Plan]:
     """Every write in every way, reads in some, and some pairs of crashes."""
