@@ -440,6 +440,15 @@ VAULT = (
         (f"{GUARDS}::test_what_nobody_wants_at_a_vault_with_two_addresses_is_swept_once",),
     ),
     Mutant(
+        "taken-while-it-is-taken",
+        11,
+        "A role that is being taken away is not made anew, shut, by who would take it too.",
+        ROLES,
+        "        if role in going:\n",
+        "        if role in ():\n",
+        (f"{GUARDS}::test_what_is_being_swept_its_identitys_end_does_not_make_anew",),
+    ),
+    Mutant(
         "one-role-ends-the-sweep",
         10,
         "A role that can't be swept keeps no other there.",

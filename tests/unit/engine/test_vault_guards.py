@@ -650,8 +650,37 @@ async def test_what_nobody_wants_at_a_vault_with_two_addresses_is_swept_once() -
     op = TwoAddresses()
     await op.both_ready()
     op.vault.stored |= {ghost: {} for ghost in GHOSTS}
-    await asyncio.gather(op.serve(), op.serve_other())
+    assert await asyncio.gather(op.serve(), op.serve_other()) == [None, None]
     assert sorted(op.touched("DELETE auth")) == [f"DELETE {ghost}" for ghost in GHOSTS]
+
+
+@told
+async def test_what_is_being_swept_its_identitys_end_does_not_make_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    op = Operator()
+    await op.ready()
+    op.log_in()
+    delete, sweeps, goes_on = op.vault.delete, asyncio.Event(), asyncio.Event()
+
+    async def held(path: str) -> None:
+        if not sweeps.is_set():
+            sweeps.set()
+            await goes_on.wait()
+        await delete(path)
+
+    monkeypatch.setattr(op.vault, "delete", held)
+    op.quiet()
+    op.delete()
+    sweep = asyncio.create_task(op.serve())
+    await sweeps.wait()
+    problem = await op.turn()
+    goes_on.set()
+    assert [await sweep, await op.turn()] == [None, None]
+    assert problem is not None
+    assert problem.reason is Reason.BUSY
+    taken = [f"WRITE {AGENT}", f"DELETE {AGENT}"]
+    assert op.touched(*taken) == taken
 
 
 @told

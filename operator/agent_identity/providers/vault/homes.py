@@ -22,8 +22,8 @@ SOON = 0.2
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """What is known of one mount. going: roles that are being swept; left: those that could not
-    be."""
+    """What is known of one mount. going: roles that are being taken away; left: those that could
+    not be swept."""
 
     accessor: str
     roles: set[str] = field(default_factory=set)

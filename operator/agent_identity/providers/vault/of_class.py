@@ -82,7 +82,8 @@ class VaultClasses:
         failures: dict[str, Failed] = {}
         async for role in self._unwanted(home, wanted):
             try:
-                await self._sweep_one(home, role)
+                with self._roles.unnamed(role):
+                    await self._roles.take(home, role)
             except Failed as failure:
                 home.place.left.add(role)
                 failures[role] = failure
@@ -99,15 +100,6 @@ class VaultClasses:
                 continue
             if role in place.roles and role not in place.going:
                 yield role
-
-    async def _sweep_one(self, home: Home, role: str) -> None:
-        place = home.place
-        place.going.add(role)
-        try:
-            with self._roles.unnamed(role):
-                await self._roles.take(home, role)
-        finally:
-            place.going.discard(role)
 
     async def leave(self, agent_class: AgentClass, wanted: Wanted) -> None:
         home = await self._homes.enter(agent_class)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from agent_identity.api.conditions import Reason
 from agent_identity.core.errors import Failed
 from agent_identity.core.names import split_vault_role
 from agent_identity.core.resource import Body, Key
-from agent_identity.providers.vault.homes import Home, shut_role
+from agent_identity.providers.vault.homes import SOON, Home, shut_role
 
 # Stands among the names of accounts that a role is for, where none can be called so, while tokens
 # may be about that give more than the role does: known after whatever fails before they have ended.
@@ -37,6 +38,18 @@ class Roles:
         await self.write(home, role, payload)
 
     async def take(self, home: Home, role: str) -> None:
+        """Raises Busy while it is being taken already: of an identity's end and a sweep of its
+        class the later one would make anew, shut, what the other has just deleted."""
+        going = home.place.going
+        if role in going:
+            raise Failed(Reason.BUSY, "the role is being taken away", retry_after=SOON)
+        going.add(role)
+        try:
+            await self._take(home, role)
+        finally:
+            going.discard(role)
+
+    async def _take(self, home: Home, role: str) -> None:
         """Nobody logs in any more, then its tokens end, then it goes: while it is there, it is
         looked at again. Tokens are found by their account."""
         if account := self.account_of(role):
