@@ -37,8 +37,6 @@ PERIODS = 2
 LOOKS = PERIODS + 2
 # So many the operator can look at: with a shorter period full namespaces would wait for others.
 OBJECTS_A_SECOND = 100
-# As much less as a deletion has requests: of scenes that are full all are deleted at once.
-DELETED_A_SECOND = 5
 Report = Callable[[str], None]
 T = TypeVar("T")
 
@@ -211,10 +209,9 @@ class Campaign:
     async def _clear(self, scenes: Sequence[Scene], whose: str) -> None:
         """Everything is deleted; nothing may be left, in Vault and as a debt too."""
         recorder = self._theatre.recorder
-        patience = AWAY_SECONDS + looked_at(recorder.now) / DELETED_A_SECOND
         await in_turns(Scene.delete_everything, scenes)
         for scene in scenes:
-            gone = await recorder.until(scene.name, scene.is_empty, patience)
+            gone = await recorder.until(scene.name, scene.is_empty, AWAY_SECONDS)
             left = [] if gone else [f"left over: {n}" for n in scene.objects()]
             left += [f"left over in Vault: {n}" for n in await self._vault_left(scene)]
             self._fail(f"{whose}: {scene.name}, deleted", left)
