@@ -26,7 +26,8 @@ OWNED = ("serviceaccounts", "peerauthentications", "authorizationpolicies", "rol
 SHORT_LEASE_SECONDS = 4
 SHORT_LEASE = SHORT_PERIODS | {"AGENT_IDENTITY_LEASE_SECONDS": str(SHORT_LEASE_SECONDS)}
 # As in production: what is promised about time must hold with it.
-LONG_LEASE = SHORT_PERIODS | {"AGENT_IDENTITY_LEASE_SECONDS": "15"}
+LONG_LEASE_SECONDS = 15
+LONG_LEASE = SHORT_PERIODS | {"AGENT_IDENTITY_LEASE_SECONDS": str(LONG_LEASE_SECONDS)}
 READY = (200, "ok")
 STANDBY = (200, "standby")
 Json = dict[str, Any]
@@ -265,11 +266,13 @@ def test_told_twice_it_ends_at_once(quick_pair: Pair, bed: Bed, team: Tenant) ->
         bed.openbao.resume()
 
 
-def test_without_the_api_server_a_leader_ends_before_its_lease(quick_pair: Pair, bed: Bed) -> None:
-    leader, standby = quick_pair
+# An API server that has just started may answer too slowly for a Lease of a few seconds: who got
+# one would lose it again, and nobody is here to start that replica anew.
+def test_without_the_api_server_a_leader_ends_before_its_lease(pair: Pair, bed: Bed) -> None:
+    leader, standby = pair
     bed.control_plane.stop_api_server()
     try:
-        assert leader.wait_ended(SHORT_LEASE_SECONDS) == 1
+        assert leader.wait_ended(LONG_LEASE_SECONDS) == 1
         assert standby.probe("/healthz") == (200, "ok")
     finally:
         bed.control_plane.start_api_server()
