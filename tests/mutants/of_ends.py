@@ -26,7 +26,7 @@ ENDS = (
         8,
         "A class that goes takes the roles of its identities with it.",
         "operator/agent_identity/providers/vault/of_class.py",
-        "        if left := await self._sweep(home, wanted):\n            raise left\n",
+        "        if left := await self._sweep(home, claims):\n            raise left\n",
         "        pass\n",
         (f"{GUARDS}::test_a_class_takes_the_roles_of_its_identities_with_it",),
     ),

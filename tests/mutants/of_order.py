@@ -167,7 +167,7 @@ ORDER = (
         6,
         "Our finalizer stands before anything is given.",
         PIPELINE,
-        "return granted and CLEANUP_FINALIZER not in facts.identity.meta.finalizers",
+        "return granted and not facts.identity.meta.held",
         "return False",
         (f"{GUARDS}::test_our_finalizer_stands_before_anything_is_given",),
     ),

@@ -7,6 +7,7 @@ ROLES = "operator/agent_identity/providers/vault/roles.py"
 HOMES = "operator/agent_identity/providers/vault/homes.py"
 OF_CLASS = "operator/agent_identity/providers/vault/of_class.py"
 BACKEND = "operator/agent_identity/providers/vault/backend.py"
+WORLD = "operator/agent_identity/reconcile/world.py"
 CLASSES = "operator/agent_identity/reconcile/classes.py"
 ROOM = "tests/unit/providers/test_vault_room.py"
 GUARDS = "tests/unit/engine/test_vault_guards.py"
@@ -258,16 +259,61 @@ VAULT = (
         8,
         "A role that an identity wants is not swept.",
         OF_CLASS,
-        "if owner is None or await wanted(partial(self._homes.may_be_at, home), Key(*owner)):",
-        "if owner is None:",
+        "if await self._claim(home, role, claims) is not Claim.NOBODYS:",
+        "if await self._claim(home, role, claims) is Claim.ENDING:",
         (f"{GUARDS}::test_only_what_nobody_wants_and_is_ours_is_swept",),
+    ),
+    Mutant(
+        "ending-is-swept",
+        8,
+        "What an identity has that is being deleted is left to its own end.",
+        OF_CLASS,
+        "if await self._claim(home, role, claims) is not Claim.NOBODYS:",
+        "if await self._claim(home, role, claims) is Claim.WANTED:",
+        (f"{GUARDS}::test_what_a_deleted_identity_has_is_left_to_its_own_end",),
+    ),
+    Mutant(
+        "end-of-one-not-held-awaited",
+        8,
+        "What an identity has whose end is not ours is swept.",
+        WORLD,
+        "i.deleting and i.meta.held and",
+        "i.deleting and",
+        (f"{GUARDS}::test_what_an_identity_has_that_somebody_else_holds_is_swept",),
+    ),
+    Mutant(
+        "end-of-a-rival-awaited",
+        8,
+        "What hangs on an account that is another identity's is swept.",
+        WORLD,
+        "i.meta.held and self._rival(i) is None for i",
+        "i.meta.held for i",
+        (f"{GUARDS}::test_what_a_deleted_identity_asked_for_whose_account_is_anothers_is_swept",),
+    ),
+    Mutant(
+        "last-class-waits-for-nobody",
+        8,
+        "The last class at a Vault goes after the identities whose end needs it.",
+        OF_CLASS,
+        "is Claim.ENDING:\n                detail",
+        "is None:\n                detail",
+        (f"{GUARDS}::test_the_last_class_at_a_vault_stays_until_deleted_identities_are_gone",),
+    ),
+    Mutant(
+        "every-class-waits",
+        8,
+        "A class that others share its Vault with does not wait for their identities.",
+        OF_CLASS,
+        "if self._homes.is_last_at(home.place, agent_class.name):",
+        "if True:",
+        (f"{GUARDS}::test_where_another_class_is_at_its_vault_a_class_waits_for_no_identity",),
     ),
     Mutant(
         "nothing-swept",
         8,
         "A role under our prefix that nobody wants is swept.",
         OF_CLASS,
-        "return Report(self.condition, problem=await self._sweep(home, wanted))",
+        "return Report(self.condition, problem=await self._sweep(home, claims))",
         "return Report(self.condition)",
         (f"{GUARDS}::test_only_what_nobody_wants_and_is_ours_is_swept",),
     ),
@@ -446,7 +492,7 @@ VAULT = (
         ROLES,
         "        if role in going:\n",
         "        if role in ():\n",
-        (f"{GUARDS}::test_what_is_being_swept_its_identitys_end_does_not_make_anew",),
+        (f"{GUARDS}::test_what_is_being_swept_its_identity_does_not_make_anew",),
     ),
     Mutant(
         "one-role-ends-the-sweep",
@@ -473,10 +519,10 @@ VAULT = (
         OF_CLASS,
         (
             "        self._troubles.pop(agent_class.name, None)\n"
-            "        return Report(self.condition, problem=await self._sweep(home, wanted))\n"
+            "        return Report(self.condition, problem=await self._sweep(home, claims))\n"
         ),
         (
-            "        if left := await self._sweep(home, wanted):\n"
+            "        if left := await self._sweep(home, claims):\n"
             "            raise left\n"
             "        self._troubles.pop(agent_class.name, None)\n"
             "        return Report(self.condition)\n"
@@ -491,8 +537,8 @@ VAULT = (
         12,
         "A class tells of a role that can't be swept, and tries again.",
         OF_CLASS,
-        "        return Report(self.condition, problem=await self._sweep(home, wanted))\n",
-        ("        await self._sweep(home, wanted)\n        return Report(self.condition)\n"),
+        "        return Report(self.condition, problem=await self._sweep(home, claims))\n",
+        ("        await self._sweep(home, claims)\n        return Report(self.condition)\n"),
         (f"{GUARDS}::test_a_role_that_cannot_be_swept_keeps_no_other_there",),
     ),
     Mutant(

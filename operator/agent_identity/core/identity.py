@@ -40,6 +40,11 @@ class Meta:
     deleted: str
     finalizers: tuple[str, ...]
 
+    @property
+    def held(self) -> bool:
+        """By our finalizer: once deleted, it stays until we let it go."""
+        return CLEANUP_FINALIZER in self.finalizers
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -104,8 +109,8 @@ class AgentClass:
 
     @property
     def held(self) -> bool:
-        """By our finalizer, which stands before anything is written at its Vault."""
-        return CLEANUP_FINALIZER in self.meta.finalizers
+        """It is before anything is written at its Vault."""
+        return self.meta.held
 
     @property
     def has_mesh(self) -> bool:

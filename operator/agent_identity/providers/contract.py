@@ -6,6 +6,7 @@ Kubernetes objects share the backend in `kube_backend.py`.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Protocol
 
 from agent_identity.api.conditions import ConditionType
@@ -20,9 +21,20 @@ from agent_identity.core.status import Report, Status
 
 MayBe = Callable[[str], bool]
 """Whether a home may be where something is."""
-Wanted = Callable[[MayBe, Key], Awaitable[bool]]
-"""Whether a live, allowed identity wants what (namespace, account) has at such a home; looked at
-afresh before the answer is no."""
+
+
+class Claim(Enum):
+    """Whose something at a backend is. WANTED: a live, allowed identity's. ENDING: one's that is
+    being deleted, which takes it away itself. NOBODYS: what must be swept."""
+
+    WANTED = auto()
+    ENDING = auto()
+    NOBODYS = auto()
+
+
+Claims = Callable[[MayBe, Key], Awaitable[Claim]]
+"""Whose it is what (namespace, account) has at such a home; looked at afresh before the answer is
+NOBODYS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +155,7 @@ class ClassRoom(Protocol):
         be taken away before the class may go."""
         ...
 
-    async def serve(self, agent_class: AgentClass, wanted: Wanted) -> Report:
+    async def serve(self, agent_class: AgentClass, claims: Claims) -> Report:
         """Keep the class's own things in place, and sweep what nobody wants."""
         ...
 
@@ -151,8 +163,9 @@ class ClassRoom(Protocol):
         """Why the class could not be served, or left: its identities are told."""
         ...
 
-    async def leave(self, agent_class: AgentClass, wanted: Wanted) -> None:
-        """Take the class's own things away, and what nobody wants any more."""
+    async def leave(self, agent_class: AgentClass, claims: Claims) -> None:
+        """Take the class's own things away, and what is nobody's any more. Raises Busy while what
+        is ending could not be reached any more without this class."""
         ...
 
     def forget_former(self, name: str, now_there: AgentClass | None) -> None:

@@ -9,7 +9,7 @@ from agent_identity.core.identity import AgentClass
 from agent_identity.core.names import vault_home
 from agent_identity.core.resource import CLEANUP_FINALIZER, Key
 from agent_identity.core.status import Report, class_status, overall
-from agent_identity.providers.contract import ClassRoom, MayBe
+from agent_identity.providers.contract import Claim, ClassRoom, MayBe
 from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.pipeline import Tools
 from agent_identity.reconcile.world import Enqueue
@@ -76,22 +76,27 @@ class ClassPipeline:
         try:
             if not agent_class.held and await room.reach(agent_class):
                 await self._hold(agent_class)
-            report = await room.serve(agent_class, self._wants)
+            report = await room.serve(agent_class, self._claim)
         except Problem as problem:
             room.note(agent_class, problem)
             return Report(room.condition, problem=problem), None
         return report, await self._pay(room, agent_class)
 
-    async def _wants(self, may_be: MayBe, account: Key) -> bool:
-        """A view may be older than an identity: before nobody wants it, whose account it is is
-        looked at. No role stands before its account does, so without one nobody does."""
-        if self._world.wants_vault(may_be, account):
-            return True
+    async def _claim(self, may_be: MayBe, account: Key) -> Claim:
+        """A view may be older than an identity: before it is nobody's, whose account it is is
+        looked at. No role stands before its account does, so without one it is nobody's."""
+        if (known := self._known_claim(may_be, account)) is not Claim.NOBODYS:
+            return known
         try:
             await self._second_look.look_at_owner(account)
         except Failed:
-            return True
-        return self._world.wants_vault(may_be, account)
+            return Claim.WANTED
+        return self._known_claim(may_be, account)
+
+    def _known_claim(self, may_be: MayBe, account: Key) -> Claim:
+        if self._world.wants_vault(may_be, account):
+            return Claim.WANTED
+        return Claim.ENDING if self._world.is_ending(account) else Claim.NOBODYS
 
     def _wake(self, agent_class: AgentClass, reports: Sequence[Report]) -> None:
         """Its identities look at how their class stands; at rest nobody is woken."""
@@ -156,6 +161,8 @@ class ClassPipeline:
                 raise Waiting(Reason.CLASS_INVALID, f"can't be left: {agent_class.problem}")
             await self._leave(agent_class)
         except Problem as problem:
+            if problem.reason is Reason.BUSY:
+                return problem
             rooms = self._asked(agent_class)
             for room in rooms:
                 room.note(agent_class, problem)
@@ -175,7 +182,7 @@ class ClassPipeline:
             if unpaid := await self._pay(room, agent_class):
                 raise unpaid
         for room in rooms:
-            await room.leave(agent_class, self._wants)
+            await room.leave(agent_class, self._claim)
 
 
 def _is_busy(report: Report) -> bool:

@@ -90,7 +90,7 @@ class GrantPipeline:
         spec = facts.grant.spec
         enforces = spec is not None and spec.enforcement == "Enforce"
         granted = enforces and judge_grant(facts).standing is Standing.GRANTED
-        return granted and CLEANUP_FINALIZER not in facts.grant.meta.finalizers
+        return granted and not facts.grant.meta.held
 
     # --- fresh reads before giving
 
@@ -194,7 +194,7 @@ class GrantPipeline:
     async def _end(self, facts: GrantFacts) -> Problem | None:
         """What it guards is shut, or opened where the grant says so; then it may go."""
         grant = facts.grant
-        if CLEANUP_FINALIZER not in grant.meta.finalizers:
+        if not grant.meta.held:
             return None
         if problem := await self._leave(self._towards(self._left_shut(facts), facts)):
             return problem

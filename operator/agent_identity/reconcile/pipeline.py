@@ -133,7 +133,7 @@ class Pipeline:
 
     def _lacks_finalizer(self, facts: Facts, decision: Decision) -> bool:
         granted = decision.verdict.standing is Standing.GRANTED
-        return granted and CLEANUP_FINALIZER not in facts.identity.meta.finalizers
+        return granted and not facts.identity.meta.held
 
     async def _look_at_callers(self, facts: Facts, gives: Sequence[Action]) -> dict[str, Problem]:
         """Look at every agent that gets something by the policies that are written now. Principals

@@ -50,7 +50,7 @@ class Revoker:
     async def revoke(self, facts: Facts) -> Problem | None:
         """One step towards the end; the identity's own finalizer goes with the last one."""
         identity = facts.identity
-        if CLEANUP_FINALIZER not in identity.meta.finalizers:
+        if not identity.meta.held:
             return None
         late = self._is_late(identity)
         # However long ago it was deleted: nobody may have worked meanwhile.

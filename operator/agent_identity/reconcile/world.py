@@ -407,6 +407,12 @@ class World:
                 return True
         return False
 
+    def is_ending(self, account: Key) -> bool:
+        """Whether the identity that holds this account is being deleted, and by us: it goes when
+        all that it has is taken away, or recorded as owed."""
+        holders = (self.identities[key] for key in self._index.by_account.of(account))
+        return any(i.deleting and i.meta.held and self._rival(i) is None for i in holders)
+
     def classes_at(self, home: str) -> list[AgentClass]:
         """Classes whose roles live at a home."""
         classes = (self.classes[name] for name in sorted(self.classes))

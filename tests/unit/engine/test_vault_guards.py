@@ -15,7 +15,7 @@ from agent_identity.clients.vault import Vault
 from agent_identity.core.errors import Failed, Problem
 from agent_identity.core.facts import Facts
 from agent_identity.core.resource import Key, Kind
-from agent_identity.providers.contract import Debt
+from agent_identity.providers.contract import Claim, Debt
 
 DOWN = Failed(Reason.UNREACHABLE, "no answer")
 MARKER = "auth/kubernetes/role/prod__marker"
@@ -350,18 +350,12 @@ async def test_a_class_is_held_before_its_vault_is_written_to() -> None:
     assert op.api.objects[CLASS]["metadata"]["finalizers"] == [CLEANUP]
 
 
-def delete_class(op: Operator) -> None:
-    body = op.api.objects[CLASS]
-    body["metadata"]["deletionTimestamp"] = DELETED
-    op.world.see_class(op.api.put(CLASS, body))
-
-
 @told
 async def test_a_class_takes_the_roles_of_its_identities_with_it() -> None:
     op = Operator()
     await op.ready()
     op.log_in()
-    delete_class(op)
+    op.delete_class()
     await op.serve()
     assert CLASS not in op.api.objects
     assert POLICY not in op.vault.stored
@@ -377,7 +371,7 @@ async def test_a_class_stays_while_something_is_owed_to_its_vault() -> None:
     await op.ledger.record([Debt(uid, HOME, "agents", "agent")])
     op.vault.stored.pop(op.role_of("agent"))
     op.vault.broken["DELETE identity"] = DOWN
-    delete_class(op)
+    op.delete_class()
     await op.serve()
     assert CLASS in op.api.objects
     op.vault.broken.clear()
@@ -390,7 +384,7 @@ async def test_a_class_stays_while_something_is_owed_to_its_vault() -> None:
 async def test_a_finalizer_that_came_while_the_class_was_left_stays() -> None:
     op = Operator()
     await op.ready()
-    delete_class(op)
+    op.delete_class()
     plain = op.vault.keys
 
     async def meanwhile(path: str) -> list[str]:
@@ -411,7 +405,7 @@ async def test_while_a_debt_keeps_a_class_from_being_left_its_identities_are_tol
     op = Operator()
     await op.ready()
     await op.ledger.record([Debt("uid-of-gone", HOME, "agents", "gone")])
-    delete_class(op)
+    op.delete_class()
     op.restart()
     await op.ledger.load()
     op.vault.broken[""] = DOWN
@@ -655,7 +649,7 @@ async def test_what_nobody_wants_at_a_vault_with_two_addresses_is_swept_once() -
 
 
 @told
-async def test_what_is_being_swept_its_identitys_end_does_not_make_anew(
+async def test_what_is_being_swept_its_identity_does_not_make_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     op = Operator()
@@ -671,7 +665,7 @@ async def test_what_is_being_swept_its_identitys_end_does_not_make_anew(
 
     monkeypatch.setattr(op.vault, "delete", held)
     op.quiet()
-    op.delete()
+    op.identity()
     sweep = asyncio.create_task(op.serve())
     await sweeps.wait()
     problem = await op.turn()
@@ -684,12 +678,74 @@ async def test_what_is_being_swept_its_identitys_end_does_not_make_anew(
 
 
 @told
+async def test_what_a_deleted_identity_has_is_left_to_its_own_end() -> None:
+    op = Operator()
+    await op.ready()
+    op.delete()
+    op.quiet()
+    assert await op.serve() is None
+    assert not op.touched("WRITE", "DELETE", f"GET {op.path_of('agent')}")
+    assert await op.turn() is None
+    assert AGENT not in op.vault.stored
+
+
+@told
+async def test_what_an_identity_has_that_somebody_else_holds_is_swept() -> None:
+    op = Operator()
+    await op.ready()
+    op.api.objects[op.path_of("agent")]["metadata"]["finalizers"] = ["example.com/x"]
+    op.delete()
+    await op.serve()
+    assert AGENT not in op.vault.stored
+
+
+@told
+async def test_what_a_deleted_identity_asked_for_whose_account_is_anothers_is_swept() -> None:
+    """Its end takes nothing away of what hangs on the account."""
+    op = Operator()
+    await op.ready()
+    op.identity("second", serviceAccount={"name": "agent"}, **FULL)
+    op.api.objects[op.path_of("second")]["metadata"]["finalizers"] = [CLEANUP]
+    op.delete("second")
+    op.identity()
+    await op.serve()
+    assert AGENT not in op.vault.stored
+
+
+@told
+async def test_the_last_class_at_a_vault_stays_until_deleted_identities_are_gone() -> None:
+    op = Operator()
+    await op.ready()
+    op.delete()
+    op.delete_class()
+    problem = await op.serve()
+    assert problem is not None
+    assert problem.reason is Reason.BUSY
+    assert not op.touched("DELETE", "PUT", "PATCH")
+    assert await op.turn() is None
+    assert await op.serve() is None
+    assert CLASS not in op.api.objects
+    assert POLICY not in op.vault.stored
+
+
+@told
+async def test_where_another_class_is_at_its_vault_a_class_waits_for_no_identity() -> None:
+    op = TwoAddresses()
+    await op.both_ready()
+    op.delete("helper")
+    op.delete_class(OTHER)
+    assert await op.serve_other() is None
+    assert OTHER not in op.api.objects
+    assert HELPER in op.vault.stored
+    assert await op.turn("helper") is None
+    assert HELPER not in op.vault.stored
+
+
+@told
 async def test_a_class_that_goes_leaves_the_others_roles_at_the_same_vault() -> None:
     op = TwoAddresses()
     await op.both_ready()
-    body = op.api.objects[OTHER]
-    body["metadata"]["deletionTimestamp"] = DELETED
-    op.world.see_class(op.api.put(OTHER, body))
+    op.delete_class(OTHER)
     await op.serve_other()
     assert OTHER not in op.api.objects
     assert op.touched("DELETE auth") == [f"DELETE {HELPER}"]
@@ -773,7 +829,7 @@ class Idle:
 
 async def _freed_by_hand(op: Operator) -> None:
     """The class could not be left, and is gone."""
-    delete_class(op)
+    op.delete_class()
     await op.serve()
     await _gone(op)
 
@@ -810,7 +866,7 @@ async def test_of_a_class_made_anew_at_another_vault_the_former_one_holds_nobody
     op = TwoAddresses(another=another)
     await op.ready()
     op.vault.broken[""] = DOWN
-    delete_class(op)
+    op.delete_class()
     await op.serve()
     del op.api.objects[CLASS]
     op.agent_class(vault=op.api.objects[OTHER]["spec"]["vault"])
@@ -853,8 +909,8 @@ async def test_a_vault_that_a_class_left_since_it_was_looked_at_is_no_bug() -> N
     vault = op.executor.backend(Kind.VAULT_ROLE)
     (role,) = (await vault.observe(facts, granted=True)).found.values()
 
-    async def nobody(_where: object, _owner: Key) -> bool:
-        return False
+    async def nobody(_where: object, _owner: Key) -> Claim:
+        return Claim.NOBODYS
 
     await cast("Any", vault).leave(facts.agent_class, nobody)
     with pytest.raises(Failed) as raised:

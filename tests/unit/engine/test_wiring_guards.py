@@ -192,6 +192,10 @@ class Operator:
         if seen:
             self.world.grants.see(body)
 
+    def delete_class(self, path: str = CLASS) -> None:
+        """Somebody deletes a class."""
+        self.world.see_class(self._end(path, DELETED))
+
     def _end(self, path: str, stamp: str) -> Json:
         body = self.api.objects[path]
         body["metadata"]["deletionTimestamp"] = stamp

@@ -11,7 +11,7 @@ from agent_identity.api.v1alpha1 import ClassVault
 from agent_identity.clients.vault import Vault
 from agent_identity.core.errors import Failed
 from agent_identity.core.names import vault_home
-from agent_identity.providers.contract import Debt
+from agent_identity.providers.contract import Claim, Debt
 from agent_identity.providers.vault.backend import VaultBackend
 from samples import class_of, facts_of, identity_of
 
@@ -57,8 +57,8 @@ def backend(*refused: str) -> VaultBackend:
     )
 
 
-async def nobody(*_: object) -> bool:
-    return False
+async def nobody(*_: object) -> Claim:
+    return Claim.NOBODYS
 
 
 def test_a_marker_that_is_refused_asks_for_the_clusters_name() -> None:

@@ -6,7 +6,7 @@ from agent_identity.api.conditions import ConditionType, Reason
 from agent_identity.core.errors import Problem, Waiting
 from agent_identity.core.identity import AgentClass
 from agent_identity.core.status import Report
-from agent_identity.providers.contract import Debt, Wanted
+from agent_identity.providers.contract import Claims, Debt
 
 
 class MeshInstalled:
@@ -23,7 +23,7 @@ class MeshInstalled:
     async def reach(self, agent_class: AgentClass) -> bool:
         return False
 
-    async def serve(self, agent_class: AgentClass, wanted: Wanted) -> Report:
+    async def serve(self, agent_class: AgentClass, claims: Claims) -> Report:
         if not self._installed():
             detail = "the API server does not serve security.istio.io/v1: install Istio's CRDs"
             raise Waiting(Reason.MESH_NOT_INSTALLED, detail)
@@ -32,7 +32,7 @@ class MeshInstalled:
     def note(self, agent_class: AgentClass, trouble: Problem) -> None:
         """Identities look for themselves."""
 
-    async def leave(self, agent_class: AgentClass, wanted: Wanted) -> None:
+    async def leave(self, agent_class: AgentClass, claims: Claims) -> None:
         """A class has nothing of its own in the mesh."""
 
     def forget_former(self, name: str, now_there: AgentClass | None) -> None:

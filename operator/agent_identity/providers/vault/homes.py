@@ -130,6 +130,11 @@ class Homes:
         """The home that a class of this name has; empty where it never had one."""
         return self._home_of_class.get(class_name, "")
 
+    def is_last_at(self, place: Place, class_name: str) -> bool:
+        """Whether no other class has a home at a place."""
+        others = (home for name, home in self._home_of_class.items() if name != class_name)
+        return not any(self._known[home].place is place for home in others if home in self._known)
+
     def leave(self, class_name: str) -> None:
         """The class has nothing there any more."""
         self._clients.pop(class_name, None)

@@ -14,9 +14,9 @@ from agent_identity.core.names import (
 )
 from agent_identity.core.resource import Key
 from agent_identity.core.status import Report
-from agent_identity.providers.contract import Debt, Wanted
+from agent_identity.providers.contract import Claim, Claims, Debt
 from agent_identity.providers.vault.desired import class_policies
-from agent_identity.providers.vault.homes import Home, Homes
+from agent_identity.providers.vault.homes import SOON, Home, Homes
 from agent_identity.providers.vault.roles import Accounts, Roles
 from agent_identity.telemetry import log
 
@@ -45,12 +45,12 @@ class VaultClasses:
         await self._homes.look_up(agent_class)
         return True
 
-    async def serve(self, agent_class: AgentClass, wanted: Wanted) -> Report:
+    async def serve(self, agent_class: AgentClass, claims: Claims) -> Report:
         """What can't be swept is told, and keeps nothing from the class's identities."""
         home = await self._homes.enter(agent_class)
         await self._write_policies(agent_class, home)
         self._troubles.pop(agent_class.name, None)
-        return Report(self.condition, problem=await self._sweep(home, wanted))
+        return Report(self.condition, problem=await self._sweep(home, claims))
 
     async def _write_policies(self, agent_class: AgentClass, home: Home) -> None:
         policies = class_policies(self._cluster, agent_class, home.place.accessor)
@@ -77,10 +77,10 @@ class VaultClasses:
             if name.startswith(prefix) and name not in keep:
                 await home.vault.delete(f"sys/policies/acl/{name}")
 
-    async def _sweep(self, home: Home, wanted: Wanted) -> Failed | None:
+    async def _sweep(self, home: Home, claims: Claims) -> Failed | None:
         """Goes on with the others where one role can't be taken away; why the first could not."""
         failures: dict[str, Failed] = {}
-        async for role in self._unwanted(home, wanted):
+        async for role in self._nobodys(home, claims):
             try:
                 with self._roles.unnamed(role):
                     await self._roles.take(home, role)
@@ -89,25 +89,37 @@ class VaultClasses:
                 failures[role] = failure
         return _left_over(failures)
 
-    async def _unwanted(self, home: Home, wanted: Wanted) -> AsyncIterator[str]:
+    async def _nobodys(self, home: Home, claims: Claims) -> AsyncIterator[str]:
         """Asked for each role just before it goes: an identity may have come since the list, and
         another class may be taking it away. What failed before comes last: after a failure Vault
         may be left alone for a moment."""
         place = home.place
         for role in sorted(place.roles, key=lambda role: (role in place.left, role)):
-            owner = split_vault_role(self._cluster, role)
-            if owner is None or await wanted(partial(self._homes.may_be_at, home), Key(*owner)):
+            if await self._claim(home, role, claims) is not Claim.NOBODYS:
                 continue
             if role in place.roles and role not in place.going:
                 yield role
 
-    async def leave(self, agent_class: AgentClass, wanted: Wanted) -> None:
+    async def _claim(self, home: Home, role: str, claims: Claims) -> Claim:
+        owner = split_vault_role(self._cluster, role)
+        assert owner is not None, role  # noqa: S101
+        return await claims(partial(self._homes.may_be_at, home), Key(*owner))
+
+    async def leave(self, agent_class: AgentClass, claims: Claims) -> None:
         home = await self._homes.enter(agent_class)
-        if left := await self._sweep(home, wanted):
+        if left := await self._sweep(home, claims):
             raise left
+        if self._homes.is_last_at(home.place, agent_class.name):
+            await self._wait_for_ends(home, claims)
         await self._remove_policies(agent_class, home, keep=set())
         self._homes.leave(agent_class.name)
         self._troubles.pop(agent_class.name, None)
+
+    async def _wait_for_ends(self, home: Home, claims: Claims) -> None:
+        for role in sorted(home.place.roles):
+            if await self._claim(home, role, claims) is Claim.ENDING:
+                detail = "the role of an identity that is being deleted is still there"
+                raise Failed(Reason.BUSY, detail, retry_after=SOON)
 
     def forget_former(self, name: str, now_there: AgentClass | None) -> None:
         """Where it was in no trouble its identities take away there what they have."""
