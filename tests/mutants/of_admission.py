@@ -629,9 +629,9 @@ MATRIX = (
         10,
         "Of two tenants, the one with less to do does not wait for the other.",
         "operator/agent_identity/reconcile/queue.py",
-        "            self._ready[namespace] = keys\n",
-        "            self._ready[namespace] = keys\n"
-        "            self._ready.move_to_end(namespace, last=False)\n",
+        "            self._ready[lane] = keys\n",
+        "            self._ready[lane] = keys\n"
+        "            self._ready.move_to_end(lane, last=False)\n",
         (f"{ATTACKS}::test_a17_a_flood_of_one_tenant_is_not_anothers",),
     ),
     Mutant(

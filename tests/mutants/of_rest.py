@@ -61,10 +61,19 @@ REST_AND_HONESTY = (
         10,
         "Namespaces take turns.",
         "operator/agent_identity/reconcile/queue.py",
-        "            self._ready[namespace] = keys\n",
-        "            self._ready[namespace] = keys\n"
-        "            self._ready.move_to_end(namespace, last=False)\n",
+        "            self._ready[lane] = keys\n",
+        "            self._ready[lane] = keys\n"
+        "            self._ready.move_to_end(lane, last=False)\n",
         (f"{QUEUE}::test_namespaces_take_turns",),
+    ),
+    Mutant(
+        "classes-share-a-turn",
+        10,
+        "Each class has a turn of its own: many wait for it.",
+        "operator/agent_identity/reconcile/queue.py",
+        'return (key.namespace, "" if key.namespace else key.name)',
+        'return (key.namespace, "")',
+        (f"{QUEUE}::test_each_class_takes_turns_like_a_namespace",),
     ),
     Mutant(
         "unreadable-answer-ends-all",

@@ -1,7 +1,8 @@
 """Keys that are due, each once, one worker a key, namespaces in turn.
 
 Adding a key that waits changes nothing; adding one that is being worked on makes it due again
-when that is done. A namespace with ten thousand keys delays another's one key by one turn.
+when that is done. A namespace with ten thousand keys delays another's one key by one turn. Of the
+classes, which are in no namespace, each has turns like one: many identities wait for it.
 """
 
 import asyncio
@@ -15,12 +16,15 @@ from agent_identity.core.resource import Key
 _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 15.0
 
+Lane = tuple[str, str]
+"""Keys that take turns with all others as if they were one."""
+
 
 class WorkQueue:
     """Not for threads. Delays are seconds."""
 
     def __init__(self) -> None:
-        self._ready: OrderedDict[str, deque[Key]] = OrderedDict()
+        self._ready: OrderedDict[Lane, deque[Key]] = OrderedDict()
         self._since: dict[Key, float] = {}
         self._working: set[Key] = set()
         self._again: set[Key] = set()
@@ -48,7 +52,7 @@ class WorkQueue:
             self._again.add(key)
         elif key not in self._since:
             self._since[key] = time.monotonic()
-            self._ready.setdefault(key.namespace, deque()).append(key)
+            self._ready.setdefault(_lane(key), deque()).append(key)
 
     async def get(self) -> Key | None:
         """The next key; `done` must follow. None once the queue is closed."""
@@ -63,10 +67,10 @@ class WorkQueue:
     def take(self, key: Key) -> Key:
         """Give a key out before its turn, due or not; `done` must follow."""
         if self._since.pop(key, None) is not None:
-            keys = self._ready[key.namespace]
+            keys = self._ready[lane := _lane(key)]
             keys.remove(key)
             if not keys:
-                del self._ready[key.namespace]
+                del self._ready[lane]
         self._working.add(key)
         return key
 
@@ -76,10 +80,10 @@ class WorkQueue:
         self._wake.set()
 
     def _pop(self) -> Key:
-        namespace, keys = self._ready.popitem(last=False)
+        lane, keys = self._ready.popitem(last=False)
         key = keys.popleft()
         if keys:
-            self._ready[namespace] = keys
+            self._ready[lane] = keys
         del self._since[key]
         self._working.add(key)
         if self._ready:
@@ -146,3 +150,7 @@ class WorkQueue:
     def oldest(self) -> float:
         """How long the first key has been waiting for a worker."""
         return time.monotonic() - min(self._since.values()) if self._since else 0.0
+
+
+def _lane(key: Key) -> Lane:
+    return (key.namespace, "" if key.namespace else key.name)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any
 
-from agent_identity.core.resource import Key
+from agent_identity.core.resource import Key, Subject
 from agent_identity.reconcile.queue import WorkQueue
 
 Test = Callable[[], Coroutine[Any, Any, None]]
@@ -48,6 +48,15 @@ async def test_namespaces_take_turns() -> None:
     for key in (A, B, C):
         queue.add(key)
     assert [await queue.get() for _ in range(3)] == [A, C, B]
+
+
+@in_loop
+async def test_each_class_takes_turns_like_a_namespace() -> None:
+    queue = WorkQueue()
+    classes = [Key("", name, Subject.CLASS) for name in ("x", "y", "z")]
+    for key in (A, B, *classes):
+        queue.add(key)
+    assert [await queue.get() for _ in range(5)] == [A, *classes, B]
 
 
 @in_loop
