@@ -300,6 +300,16 @@ VAULT = (
         (f"{GUARDS}::test_the_last_class_at_a_vault_stays_until_deleted_identities_are_gone",),
     ),
     Mutant(
+        "last-class-looks-too-early",
+        8,
+        "Of classes that go at the same time one is the last at their Vault.",
+        OF_CLASS,
+        "        self._homes.leave(agent_class.name)\n        self._troubles.pop(agent_class.name",
+        "        await home.vault.delete('sys/policies/acl/none')\n"
+        "        self._homes.leave(agent_class.name)\n        self._troubles.pop(agent_class.name",
+        (f"{GUARDS}::test_of_classes_that_go_at_the_same_time_the_last_one_waits",),
+    ),
+    Mutant(
         "every-class-waits",
         8,
         "A class that others share its Vault with does not wait for their identities.",

@@ -721,7 +721,7 @@ async def test_the_last_class_at_a_vault_stays_until_deleted_identities_are_gone
     problem = await op.serve()
     assert problem is not None
     assert problem.reason is Reason.BUSY
-    assert not op.touched("DELETE", "PUT", "PATCH")
+    assert not op.touched("DELETE auth", "PUT", "PATCH")
     assert await op.turn() is None
     assert await op.serve() is None
     assert CLASS not in op.api.objects
@@ -739,6 +739,19 @@ async def test_where_another_class_is_at_its_vault_a_class_waits_for_no_identity
     assert HELPER in op.vault.stored
     assert await op.turn("helper") is None
     assert HELPER not in op.vault.stored
+
+
+@told
+async def test_of_classes_that_go_at_the_same_time_the_last_one_waits() -> None:
+    op = TwoAddresses()
+    await op.both_ready()
+    for name, path in (("agent", CLASS), ("helper", OTHER)):
+        op.delete(name)
+        op.delete_class(path)
+    left = await asyncio.gather(op.serve(), op.serve_other())
+    assert [problem.reason for problem in left if problem] == [Reason.BUSY]
+    assert [await op.turn(), await op.turn("helper")] == [None, None]
+    assert not {AGENT, HELPER} & set(op.vault.stored)
 
 
 @told

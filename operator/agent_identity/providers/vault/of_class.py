@@ -109,9 +109,10 @@ class VaultClasses:
         home = await self._homes.enter(agent_class)
         if left := await self._sweep(home, claims):
             raise left
+        await self._remove_policies(agent_class, home, keep=set())
+        # Nothing may be awaited between this look and the end: of two that go, one is the last.
         if self._homes.is_last_at(home.place, agent_class.name):
             await self._wait_for_ends(home, claims)
-        await self._remove_policies(agent_class, home, keep=set())
         self._homes.leave(agent_class.name)
         self._troubles.pop(agent_class.name, None)
 
