@@ -30,7 +30,7 @@ from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.world import World
 from agent_identity.settings import Settings
 from agent_identity.telemetry import LEADER, log
-from agent_identity.watchers import Watchers
+from agent_identity.watchers import Watchers, noting_lists
 from agent_identity.wiring import build_engine
 
 _API_CONNECTIONS = 48
@@ -192,7 +192,12 @@ class Replica:
             registry=register(
                 world,
                 self._settings.kube_server,
-                lambda: self._session(self._fence, _KOPF_CONNECTIONS, patient_with_absence),
+                lambda: self._session(
+                    self._fence,
+                    _KOPF_CONNECTIONS,
+                    patient_with_absence,
+                    noting_lists(engine.listed_elsewhere.set),
+                ),
             ),
             settings=kopf_settings(),
             clusterwide=True,

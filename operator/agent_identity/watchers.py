@@ -5,7 +5,10 @@ asks here ends the process where a kind is not seen, so that kopf looks again.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
+
+import aiohttp
 
 from agent_identity.clients.kube import IDENTITIES, OURS, ApiError, Kube
 from agent_identity.core.errors import Failed
@@ -36,6 +39,21 @@ class Watchers:
         """Where nobody answers, what was known stands."""
         with suppress(Failed):
             self._absent = _PLURALS - await _served(kube)
+
+
+def noting_lists(noted: Callable[[], None]) -> aiohttp.ClientMiddlewareType:
+    """For kopf's session. noted: called when it has listed one of our kinds, which it does before
+    it watches it. That what it does not find there was deleted, it tells nobody."""
+
+    async def note(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        answer = await handler(request)
+        if answer.ok and request.url.name in _PLURALS and "watch" not in request.url.query:
+            noted()
+        return answer
+
+    return note
 
 
 def _unwatched() -> frozenset[str]:

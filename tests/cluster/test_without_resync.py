@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from kubernetes.dynamic import DynamicClient
-from test_deletion import stopped
+from test_deletion import paused, stopped
 
 from testbed.bed import Bed
 from testbed.operator_process import OperatorProcess
-from testbed.tenant import Tenant, client_with_a_role, full_spec, identity_manifest
+from testbed.tenant import Tenant, class_manifest, client_with_a_role, full_spec, identity_manifest
 from testbed.waiting import wait_until
 
 HEAL_SECONDS = 30
@@ -66,6 +66,15 @@ def wide_open(namespace: str, name: str, **metadata: Any) -> dict[str, Any]:
             "rules": [{}],
         },
     }
+
+
+def lists_of_classes(operator: OperatorProcess) -> list[dict[str, Any]]:
+    """As far as they were answered."""
+    return [
+        event
+        for event in operator.requests()
+        if (event["verb"], event["objectRef"]["resource"]) == ("list", "agentidentityclasses")
+    ]
 
 
 def pod(namespace: str) -> dict[str, Any]:
@@ -238,6 +247,25 @@ def test_a_class_that_is_going_is_told_while_its_vault_is_down_over_a_restart(
         agent.wait_gone("RoleBinding", BINDING)
     agent.wait_gone("AgentIdentityClass", agent.class_name, timeout=END_SECONDS)
     assert agent.vault_role("agent") is None
+
+
+def test_a_class_that_goes_while_a_start_is_under_way_is_missed(
+    agent: Tenant, bed: Bed, operator: OperatorProcess
+) -> None:
+    """Between the operator's own lists and those of its watch, which a Vault that hangs parts by
+    seconds: no watch tells of it."""
+    plain = f"plain-{agent.class_name}"
+    agent.create(class_manifest(plain, None))
+    agent.identity("other", className=plain)
+    agent.wait_ready("other")
+    operator.kill()
+    with paused(bed):
+        before = len(lists_of_classes(operator))
+        operator.start()
+        wait_until(lambda: len(lists_of_classes(operator)) > before, timeout=30, what="it lists")
+        agent.delete("AgentIdentityClass", plain)
+        operator.wait_ready()
+    agent.wait_reason("other", "ClassNotFound")
 
 
 def test_a_prefix_that_is_given_back_heals(tenant: Tenant, bed: Bed) -> None:

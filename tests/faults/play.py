@@ -102,7 +102,7 @@ class Player:
         if reference and not self._is(there, reference.old):
             lines = differences(reference.old.state, there.state)
             raise NotSettled(f"before anything happened: {'; '.join(lines)}")
-        if await self._has_role():
+        if await self._may_read():
             await self.scene.log_in()
         old = End(there.state, await self.scene.vault_state())
         roles = await self._roles()
@@ -213,9 +213,11 @@ class Player:
         changes = self._recorder.changes(self.scene.name)
         return End(*there, made(changes, self.scene.names, before), seconds, bystander)
 
-    async def _has_role(self) -> bool:
-        role = f"role test_{self.scene.home}_{AGENT}"
-        return role in await self.scene.vault_roles()
+    async def _may_read(self) -> bool:
+        """Whether the agent's role gives it its secret."""
+        roles = await self.scene.vault_roles()
+        given = roles.get(f"role test_{self.scene.home}_{AGENT}", {}).get("token_policies") or ()
+        return any(policy.endswith("_own-secrets") for policy in given)
 
     async def _roles(self) -> dict[str, Body]:
         found = await self.scene.vault_roles()

@@ -12,10 +12,12 @@ COUNT = 90
 _AGENT = "/apis/agentidentity.dev/v1alpha1/namespaces/SCENE/agentidentities/agent"
 _BINDINGS = "/apis/rbac.authorization.k8s.io/v1/namespaces/SCENE/rolebindings"
 _MTLS = "/apis/security.istio.io/v1/namespaces/SCENE/peerauthentications"
+_POLICIES = "/v1/sys/policies/acl"
 FOUND = (
     f"create: kube PATCH {_AGENT}/status#2!status-409",
     f"narrow: kube DELETE {_BINDINGS}/agentidentity:agent:ticket-reader#1!status-403",
     f"drift: kube PUT {_MTLS}/agentidentity-agent#1!status-503",
+    f"class-gone: vault DELETE {_POLICIES}/agentid_test_SCENE_own-secrets#1!kill-after-apply",
 )
 
 

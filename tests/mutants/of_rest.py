@@ -15,6 +15,8 @@ QUEUE = "tests/unit/reconcile/test_queue.py"
 GATE = "tests/unit/clients/test_limits.py"
 ORDER = "tests/unit/engine/test_order_guards.py"
 REST = "tests/unit/engine/test_rest_guards.py"
+AT_ONCE = "tests/cluster/test_without_resync.py"
+WATCHERS = "tests/unit/engine/test_watchers_guards.py"
 TOLD = "tests/unit/core/test_status.py"
 WEAKENS = "tests/unit/core/test_mesh_guards.py::test_only_what_lets_in_more_is_named"
 DIGEST = "tests/unit/core/test_resource.py"
@@ -108,17 +110,44 @@ REST_AND_HONESTY = (
         "A list of our own kinds that fails is made again soon.",
         "operator/agent_identity/reconcile/engine.py",
         (
-            "            await asyncio.sleep(self._period)\n"
+            "            self.listed_elsewhere.clear()\n"
             "            await self._persist(self._own_lists.take_in)\n"
         ),
         (
-            "            await asyncio.sleep(self._period)\n"
+            "            self.listed_elsewhere.clear()\n"
             "            try:\n"
             "                await self._own_lists.take_in()\n"
             "            except Failed:\n"
             "                continue\n"
         ),
         (f"{REST}::test_a_list_that_fails_is_made_again_before_the_next_resync",),
+    ),
+    Mutant(
+        "gap-before-the-watch",
+        10,
+        "What was deleted between our lists and those of the watch is missed.",
+        "operator/agent_identity/replica.py",
+        "noting_lists(engine.listed_elsewhere.set)",
+        "noting_lists(lambda: None)",
+        (f"{AT_ONCE}::test_a_class_that_goes_while_a_start_is_under_way_is_missed",),
+    ),
+    Mutant(
+        "others-lists-not-noted",
+        10,
+        "That kopf has listed a kind of ours, and not that it watches, is noted.",
+        "operator/agent_identity/watchers.py",
+        'and "watch" not in request.url.query:',
+        "and False:",
+        (f"{WATCHERS}::test_that_kopf_has_listed_one_of_our_kinds_is_noted",),
+    ),
+    Mutant(
+        "others-lists-not-followed",
+        10,
+        "After a list of who watches our kinds they are listed anew.",
+        "operator/agent_identity/reconcile/engine.py",
+        "await self.listed_elsewhere.wait()",
+        "await asyncio.Event().wait()",
+        (f"{REST}::test_after_the_lists_of_who_watches_ours_are_made_again",),
     ),
     Mutant(
         "first-looks-beside-the-queue",

@@ -133,13 +133,17 @@ class OperatorProcess(Lifecycle):
 
     def changes(self) -> list[Json]:
         """What it changed, as the API server logged it: answered, and without the Lease."""
+        return [event for event in self.requests() if event["verb"] in CHANGES]
+
+    def requests(self) -> list[Json]:
+        """What it asked for of any resource, as the API server logged it: answered, and without
+        the Lease."""
         return [
             event
             for event in self._control_plane.audit_events()
             if event["stage"] == "ResponseComplete"
             and f"({self.instance}_" in event.get("userAgent", "")
-            and event["verb"] in CHANGES
-            and event["objectRef"]["resource"] != "leases"
+            and event.get("objectRef", {}).get("resource", "leases") != "leases"
         ]
 
     def log_lines(self) -> list[Json]:

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -62,6 +63,8 @@ _FIRST_LOOK_SECONDS = 8.0
 _LONGEST_PAUSE = 8.0
 _DOUBT_SECONDS = 15.0
 _SUSPECT_SECONDS = 1.0
+# The lists of several kinds come one after the other.
+_TOGETHER_SECONDS = 1.0
 # In logs and metrics.
 _LABELS = {Subject.IDENTITY: "identity", Subject.CLASS: "class", Subject.GRANT: "grant"}
 
@@ -126,7 +129,11 @@ def _observer(kind: Kind) -> Callable[[Mapping[str, Any]], Observed]:
 
 
 class Engine:
-    """Workers that take keys from the queue, and loops that put them in."""
+    """Workers that take keys from the queue, and loops that put them in.
+
+    listed_elsewhere: set when who watches our own kinds has listed them. The watch does not tell
+    what was deleted before that, and who learned of it earlier still takes it to be there.
+    """
 
     def __init__(
         self,
@@ -160,6 +167,7 @@ class Engine:
         self._at_work: set[asyncio.Task[None]] = set()
         self._in_doubt: dict[Key, float] = {}
         self.ready = asyncio.Event()
+        self.listed_elsewhere = asyncio.Event()
 
     async def run(self) -> None:
         """For ever; ends only by an error, and then the process must."""
@@ -208,9 +216,14 @@ class Engine:
             await asyncio.sleep(self._period)
 
     async def _list_again(self) -> None:
-        """Once a period too; a list that fails keeps nothing from being looked at."""
+        """Once a period too, and after others' lists; one that fails keeps nothing from being
+        looked at."""
         while True:
-            await asyncio.sleep(self._period)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._period):
+                    await self.listed_elsewhere.wait()
+                    await asyncio.sleep(_TOGETHER_SECONDS)
+            self.listed_elsewhere.clear()
             await self._persist(self._own_lists.take_in)
 
     def _all_keys(self) -> list[Key]:

@@ -56,7 +56,7 @@ class Trial(Player):
 
     async def log_in_if_it_can(self) -> None:
         """The agent has a token from here on."""
-        if await self._has_role():
+        if await self._may_read():
             await self.scene.log_in()
 
     async def mark(self) -> None:

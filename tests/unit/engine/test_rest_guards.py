@@ -316,6 +316,27 @@ async def test_a_list_that_fails_is_made_again_before_the_next_resync(
 
 
 @told
+async def test_after_the_lists_of_who_watches_ours_are_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent_identity.reconcile.engine._TOGETHER_SECONDS", 0)
+    lists = asyncio.Semaphore(0)
+
+    async def take_in() -> None:
+        lists.release()
+
+    engine = engine_of(Operator(), Clumsy(), take_in=take_in)
+    run = asyncio.create_task(engine.run())
+    await engine.ready.wait()
+    await lists.acquire()
+    for _ in range(2):
+        assert lists.locked()
+        engine.listed_elsewhere.set()
+        await lists.acquire()
+    run.cancel()
+
+
+@told
 async def test_a_bug_in_one_identity_ends_no_worker() -> None:
     op, clumsy = Operator(), Clumsy()
     engine = engine_of(op, clumsy)

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from test_memory_guards import MemoryApi, told
+from yarl import URL
 
 from agent_identity import watchers
 from agent_identity.api.conditions import Reason
@@ -123,3 +126,28 @@ async def test_while_nobody_answers_what_was_known_stands() -> None:
     api.broken["GET"] = Failed(Reason.UNREACHABLE, "no answer")
     assert not await look.ends()
     assert not look.watchers.missing()
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "noted"),
+    [
+        (f"{GROUP}/{CLASSES}?limit=100", 200, True),
+        (f"{GROUP}/{CLASSES}?limit=100", 403, False),
+        (f"{GROUP}/{CLASSES}?watch=true&resourceVersion=1", 200, False),
+        (GROUP, 200, False),
+    ],
+)
+@told
+async def test_that_kopf_has_listed_one_of_our_kinds_is_noted(
+    url: str, status: int, *, noted: bool
+) -> None:
+    told_of: list[bool] = []
+    answer: Any = SimpleNamespace(ok=status < 400)
+
+    async def handler(_: object) -> Any:
+        return answer
+
+    note = watchers.noting_lists(lambda: told_of.append(True))
+    request: Any = SimpleNamespace(url=URL(f"https://server{url}"))
+    assert await note(request, handler) is answer
+    assert told_of == [True] * noted
