@@ -74,8 +74,9 @@ async def test_nobody_new_can_be_the_account_before_its_entity_goes() -> None:
     op = Operator()
     await op.ready()
     op.log_in()
-    # The role went behind our back, so that only the account is left to take the entity along.
+    # The role went while nobody looked, so that only the account is left to take the entity along.
     del op.vault.stored[op.role_of("agent")]
+    op.start_anew()
     await op.serve()
     op.quiet()
     op.delete()

@@ -677,6 +677,33 @@ async def test_what_is_being_swept_its_identity_does_not_make_anew(
     assert op.touched(*taken) == taken
 
 
+@pytest.mark.parametrize(
+    "then", [{"vault": None}, {"vault": {"policies": ["team"]}}], ids=["nothing", "less"]
+)
+@told
+async def test_a_role_that_others_took_away_takes_its_tokens_with_it(then: Json) -> None:
+    op = Operator()
+    await op.ready()
+    op.log_in()
+    del op.vault.stored[AGENT]
+    await op.serve()
+    op.identity(**then)
+    await op.turn()
+    assert not op.vault.entities
+
+
+@told
+async def test_a_role_that_others_took_away_is_made_anew_and_its_tokens_live_on() -> None:
+    op = Operator()
+    await op.ready()
+    op.log_in()
+    before = op.vault.stored.pop(AGENT)
+    await op.serve()
+    await op.turn()
+    assert op.vault.stored[AGENT] == before
+    assert op.vault.entities
+
+
 @told
 async def test_what_a_deleted_identity_has_is_left_to_its_own_end() -> None:
     op = Operator()

@@ -83,7 +83,6 @@ class VaultBackend(VaultClasses):
             return _role(ref, b"")
         payload = await home.vault.read(home.role_path(ref.name))
         if payload is None:
-            home.place.lose(ref.name)
             return None
         home.place.policies_of[ref.name] = given_by(payload)
         digest = digest_of(ref.kind, written(payload))
@@ -91,7 +90,8 @@ class VaultBackend(VaultClasses):
 
     async def create(self, resource: Resource) -> None:
         home = self._homes.seen(resource.ref.namespace)
-        await self._roles.write(home, resource.ref.name, resource.body)
+        # Where others took away one that gave more, its tokens live on.
+        await self._roles.rewrite(home, resource.ref.name, resource.body)
 
     async def replace(self, resource: Resource, seen: Observed) -> None:
         home = self._homes.seen(resource.ref.namespace)

@@ -117,14 +117,13 @@ class Homes:
         return home
 
     async def _list(self, home: Home) -> None:
+        """A role that others took away stays until it is taken away here: its tokens live on."""
         place = home.place
         before = set(place.roles)
         listed = await home.vault.keys(f"auth/{home.mount}/role")
         ours = {r for r in listed if split_vault_role(self._cluster, r)}
-        # What was written or taken away while the list was on its way may be otherwise in it.
-        since, gone = place.roles - before, before - place.roles
-        place.roles = (ours - gone) | since
-        place.left &= place.roles
+        # What was taken away while the list was on its way may be in it.
+        place.roles |= ours - (before - place.roles)
 
     def of_class(self, class_name: str) -> str:
         """The home that a class of this name has; empty where it never had one."""
