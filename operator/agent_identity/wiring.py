@@ -61,7 +61,7 @@ def build_engine(
         informers=informers,
         own_lists=OwnLists(kube, world),
         pipeline=Pipeline(tools),
-        revoker=Revoker(tools, ledger, deadline=settings.deletion_deadline_seconds),
+        revoker=Revoker(tools, ledger, deadline=settings.deletion_deadline_seconds, due=queue.add),
         grants=GrantPipeline(tools, rooms.grant_room),
         classes=ClassPipeline(tools, rooms.class_rooms, ledger, enqueue=queue.add),
         ledger=ledger,

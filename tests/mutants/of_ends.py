@@ -22,6 +22,15 @@ RUN_ON = f"{RUNNING}::test_while_pods_run_on_its_policy_stays_and_allows_nothing
 
 ENDS = (
     Mutant(
+        "late-by-its-back-off",
+        8,
+        "What fails ever again is tried once more at its deadline, not after its back-off.",
+        REVOKE,
+        "                self._due(identity.key, left + _MOMENT)\n",
+        "                pass\n",
+        (f"{ENDING}::test_what_fails_ever_again_is_tried_at_its_deadline",),
+    ),
+    Mutant(
         "class-goes-without-its-roles",
         8,
         "A class that goes takes the roles of its identities with it.",

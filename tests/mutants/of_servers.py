@@ -67,7 +67,7 @@ SERVERS = (
         8,
         "A deletion waits for no Vault longer than its deadline.",
         "operator/agent_identity/reconcile/revoke.py",
-        "late = self._is_late(identity)",
+        "late = left < 0",
         "late = False",
         (f"{DELETION}::test_deletion_ends_without_vault_and_what_is_owed_goes_later[stopped]",),
     ),

@@ -6,6 +6,7 @@ is recorded as owed, and paid later.
 """
 
 import time
+from collections.abc import Callable
 from datetime import datetime
 
 from agent_identity.api.conditions import ConditionType, EventReason, Reason
@@ -33,15 +34,20 @@ from agent_identity.reconcile.pipeline import Tools
 from agent_identity.telemetry import log, now
 
 _SOON = 0.2
+_MOMENT = 0.05
 
 
 class Revoker:
-    """deadline: seconds after which a deletion no longer waits for anybody."""
+    """deadline: seconds after which a deletion no longer waits for anybody. due: makes a key due
+    after so many seconds."""
 
-    def __init__(self, tools: Tools, ledger: Ledger, *, deadline: float) -> None:
+    def __init__(
+        self, tools: Tools, ledger: Ledger, *, deadline: float, due: Callable[[Key, float], None]
+    ) -> None:
         self._tools = tools
         self._ledger = ledger
         self._deadline = deadline
+        self._due = due
         self._known_since: dict[str, float] = {}
         self._owing: set[str] = set()
         self._room_of = rooms_by_kind(tools.rooms)
@@ -52,14 +58,20 @@ class Revoker:
         identity = facts.identity
         if not identity.meta.held:
             return None
-        late = self._is_late(identity)
+        left = self._seconds_left(identity)
+        late = left < 0
         # However long ago it was deleted: nobody may have worked meanwhile.
         if self._tools.first.hold(identity.key):
             return Failed(Reason.BUSY, "those it calls shut it out first", retry_after=_SOON)
         lag = not late and self._tools.first.lag(identity.key)
         outcome = await self._take_away(facts, late=late, rights_only=lag)
         if problem := next(iter(outcome.problems.values()), None):
-            return problem if problem.reason is Reason.BUSY else await self._say(facts, problem)
+            if problem.reason is not Reason.BUSY:
+                await self._say(facts, problem)
+            if not late:
+                # What fails is tried ever less often, and then would wait for longer.
+                self._due(identity.key, left + _MOMENT)
+            return problem
         if lag or outcome.held:
             return Failed(
                 Reason.BUSY,
@@ -69,11 +81,12 @@ class Revoker:
         await self._let_go(identity)
         return None
 
-    def _is_late(self, identity: Identity) -> bool:
-        """By what the API server wrote, or since we know of it: a clock may be behind."""
+    def _seconds_left(self, identity: Identity) -> float:
+        """Until the deadline, by what the API server wrote, or since we know of it: a clock may be
+        behind."""
         known = self._known_since.setdefault(identity.meta.uid, time.monotonic())
         waited = max(_seconds_since(identity.meta.deleted), time.monotonic() - known)
-        return waited > self._deadline
+        return self._deadline - waited
 
     async def _take_away(self, facts: Facts, *, late: bool, rights_only: bool) -> Outcome:
         """rights_only: account and policies stay until the callees no longer name it."""
@@ -138,12 +151,11 @@ class Revoker:
             warning=True,
         )
 
-    async def _say(self, facts: Facts, problem: Problem) -> Problem:
+    async def _say(self, facts: Facts, problem: Problem) -> None:
         told = Waiting(Reason.DELETING, f"being taken away; {problem.message}")
         report = Report(ConditionType.SERVICE_ACCOUNT, problem=told)
         status = identity_status(facts.identity, [report], {}, now(), told)
         await self._tools.own.write_status(facts.identity, status)
-        return problem
 
     async def _let_go(self, identity: Identity) -> None:
         key = identity.key

@@ -331,6 +331,21 @@ async def test_a_vault_that_was_never_reached_is_owed_nothing() -> None:
 
 
 @told
+async def test_what_fails_ever_again_is_tried_at_its_deadline() -> None:
+    op = Operator(deadline=0.1)
+    await op.ready()
+    op.vault.broken[""] = DOWN
+    # By a clock that is ahead, so that only the time since it is known counts.
+    op.delete(at=time.time() + LONG_AGO)
+    await op.turn()
+    await op.drain()
+    assert await op.turn() is not None
+    assert await op.queue.get() == Key("agents", "agent")
+    assert await op.turn() is None
+    assert gone(op)
+
+
+@told
 async def test_before_its_deadline_it_waits_and_says_so() -> None:
     op = Operator()
     await op.ready()

@@ -132,7 +132,7 @@ class Operator:
         tools = Tools(self.world, *parts)
         self.pipeline = Pipeline(tools)
         self.ledger = Ledger(kube, "agent-identity-system", recorded=lambda _: None)
-        self.revoker = Revoker(tools, self.ledger, deadline=self.deadline)
+        self.revoker = Revoker(tools, self.ledger, deadline=self.deadline, due=self.queue.add)
         self.grants = GrantPipeline(tools, rooms.grant_room)
         self.classes = ClassPipeline(tools, rooms.class_rooms, self.ledger, enqueue=self.queue.add)
 
