@@ -21,7 +21,7 @@ from testbed.tenant import RBAC, class_manifest, grant_manifest, identity_manife
 
 AGENT, CALLER, SHOP, BYSTANDER = "agent", "planner", "orders", "bystander"
 TOKEN = "token of the agent"
-_WORKS, ENDED = "works", "does not work"
+WORKS, ENDED = "works", "does not work"
 READER, OTHER_READER = "ticket-reader", "event-reader"
 _SCENE = re.compile(r"(?<![a-z0-9])w[0-9]{5}(?![0-9])")
 _ACCESSOR = re.compile(r"auth_kubernetes_[0-9a-f]+")
@@ -231,7 +231,7 @@ class Scene:
             found[f"policy {name}"] = body.get("policy")
         if self.token:
             works = await self.stage.token_reads(self.token, self._secret)
-            found[TOKEN] = _WORKS if works else ENDED
+            found[TOKEN] = WORKS if works else ENDED
         return snapshot_of_vault(found, self.names)
 
     async def left_in_vault(self) -> list[str]:
@@ -302,7 +302,7 @@ def snapshot_of_vault(found: Mapping[str, Any], names: Mapping[str, str]) -> Sta
 
 def token_works(vault: State) -> bool:
     """Whether the agent's token reads, by what was seen of OpenBao."""
-    return vault.get(TOKEN) == json.dumps(_WORKS)
+    return vault.get(TOKEN) == json.dumps(WORKS)
 
 
 def left_over(vault: State, debts: Mapping[str, str], scene: str) -> list[str]:

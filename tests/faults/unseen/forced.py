@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from faults.oracles import End
 from faults.recorder import Name
-from faults.scene import AGENT, Scene, is_settled, reads_orders
+from faults.scene import AGENT, WORKS, Scene, is_settled, reads_orders
 from faults.unseen.ground import Ground
-from faults.unseen.trial import Trial
+from faults.unseen.trial import Trial, with_token
 
 _GONE_SECONDS = 30.0
 Force = Callable[[Scene], Awaitable[None]]
@@ -22,12 +23,14 @@ async def _nothing(scene: Scene) -> None:
 @dataclass(frozen=True, slots=True)
 class Story:
     """as_: the workload that ends as this does. after: what is done once the operator is back.
-    without: oracles that say nothing about it."""
+    without: oracles that say nothing about it. token: what becomes of the agent's, if not what
+    that workload makes of it."""
 
     as_: str
     force: Force
     after: Force = _nothing
     without: frozenset[str] = frozenset()
+    token: str = ""
 
 
 async def _forced_off(scene: Scene, name: Name) -> None:
@@ -66,7 +69,8 @@ def _is_granted(scene: Scene) -> bool:
 STORIES: Mapping[str, Story] = MappingProxyType(
     {
         "unobserved/U4/identity": Story("delete", _identity),
-        "unobserved/U4/identity-and-account": Story("delete", _identity_and_account),
+        # Tokens are found by their account's UID, which nobody knows any more.
+        "unobserved/U4/identity-and-account": Story("delete", _identity_and_account, token=WORKS),
         "unobserved/U4/grant": Story(
             # Whoever grants again has it back on purpose, until that grant goes too.
             "grant-closed",
@@ -91,11 +95,17 @@ async def run(ground: Ground, chosen: Sequence[str]) -> None:
         await ground.theatre.start()
     standing = [one for one in trials if not one.lost]
     await asyncio.gather(*(STORIES[one.case].after(one.scene) for one in standing))
-    await asyncio.gather(*(one.become(ends[one.workload.name]) for one in standing))
+    wanted = {one.case: _wanted(one, ends) for one in standing}
+    await asyncio.gather(*(one.become(wanted[one.case]) for one in standing))
     for one in standing:
         without = _ORDER | STORIES[one.case].without
-        await ground.judge(one, ends[one.workload.name], without=without)
+        await ground.judge(one, wanted[one.case], without=without)
     await ground.clear()
+
+
+def _wanted(one: Trial, ends: Mapping[str, End]) -> End:
+    end, token = ends[one.workload.name], STORIES[one.case].token
+    return with_token(end, token) if token else end
 
 
 async def _force(one: Trial) -> None:

@@ -1,13 +1,16 @@
 """One workload, step by step, so that a fault can be put between any two."""
 
+import json
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from faults.exchange import Exchange
 from faults.oracles import ORACLES, End, Run
 from faults.play import Player
-from faults.scene import AGENT, Scene
+from faults.recorder import Change
+from faults.scene import AGENT, TOKEN, Scene
 from faults.theatre import Theatre
 from faults.workloads import BY_NAME, Workload
 
@@ -81,6 +84,11 @@ class Trial(Player):
         """What the operator asked for since the mark, in order."""
         return self._log.of(self.scene.name, since=self._first)
 
+    def told(self) -> list[Change]:
+        """What became of its objects since the mark."""
+        changes = self._recorder.changes(self.scene.name)
+        return [change for change in changes if change.revision > self._before]
+
     def trace(self) -> list[str]:
         """The same, for people."""
         return [
@@ -122,6 +130,11 @@ def judged(
     without |= {"guards first"} if workload == "drift" else frozenset()
     used = {name: oracle for name, oracle in ORACLES.items() if name not in without}
     return [f"{name}: {line}" for name, oracle in used.items() for line in oracle(run, wanted)]
+
+
+def with_token(end: End, told: str) -> End:
+    """The same, where the agent's token works or has ended."""
+    return replace(end, vault={**end.vault, TOKEN: json.dumps(told)})
 
 
 def scenes_of(trials: list[Trial]) -> list[Scene]:

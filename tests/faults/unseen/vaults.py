@@ -12,13 +12,15 @@ from types import MappingProxyType
 from faults.exchange import Exchange
 from faults.modes import Mode, When
 from faults.oracles import End
-from faults.scene import AGENT
+from faults.scene import AGENT, ENDED
 from faults.unseen.ground import SWIFT, Ground
-from faults.unseen.met import first_writes_held, was_faulted, was_refused
-from faults.unseen.trial import Trial, names_of
+from faults.unseen.met import first_writes_held, was_faulted, was_refused, was_told
+from faults.unseen.trial import Trial, names_of, with_token
 
 WORKLOADS = ("create", "narrow", "delete", "secrets")
 _LASTS_SECONDS = 7.0
+# Where one fails, Vault is left alone for a moment: the others come upon it in turn.
+_LASTS_AT_MOST = 30.0
 # A younger token that is refused is not doubted, and nobody logs in again.
 _OLD_SECONDS = 21.0
 _ROLE, _POLICY, _ENTITY = "/role/", "/sys/policies/acl/", "/identity/"
@@ -144,12 +146,15 @@ async def _until_tokens_are_old(ground: Ground) -> None:
 
 
 def _by(status: int) -> Callable[[Ground, Trial], bool]:
-    """Vault answered so. status: 0 for any refusal, and for no answer."""
-    return lambda _, one: was_refused(one.asked(), "vault", status)
+    """Vault answered so, or another's had shown that it would. status: 0 for any refusal, and for
+    no answer."""
+    return lambda _, one: was_refused(one.asked(), "vault", status) or was_told(one.told())
 
 
 def _by_a_login(ground: Ground, one: Trial) -> bool:
-    """Its token was refused, and then a login was."""
+    """Its token was refused, and then a login was; or another's."""
+    if was_told(one.told()):
+        return True
     of_vault = (e for e in one.asked() if e.call.server == "vault")
     first = next((e for e in of_vault if e.status == HTTPStatus.FORBIDDEN), None)
     later = ground.theatre.log.since(first.number) if first else ()
@@ -174,7 +179,9 @@ IDS = tuple(
 
 async def run(ground: Ground, chosen: Sequence[str]) -> None:
     ends = await ground.ends(case.rpartition("/")[2] for case in chosen)
-    await _singly(ground, [c for c in chosen if c.split("/")[1] in SINGLE], ends)
+    # One after the other: after the one's failure the others would not ask Vault.
+    for name in SINGLE:
+        await _singly(ground, [c for c in chosen if c.split("/")[1] == name], ends)
     for name, outage in WHOLE.items():
         cases = [c for c in chosen if c.split("/")[1] == name]
         trials = [ground.trial(c.rpartition("/")[2], c) for c in cases]
@@ -221,9 +228,16 @@ async def _singly(ground: Ground, cases: Sequence[str], ends: Mapping[str, End])
         await ground.all(trials, "mark")
         await ground.all(trials, "act")
         await asyncio.sleep(_LASTS_SECONDS)
+        await _until(lambda: all(met(ground, one) for one in trials))
     finally:
         proxy.choose = usual
-    await _become(ground, "one agent's", trials, ends, met)
+    await _become(ground, cases[0].split("/")[1], trials, ends, met)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _LASTS_AT_MOST
+    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110  nothing tells of it
+        await asyncio.sleep(0.2)
 
 
 # --- back in time
@@ -306,14 +320,21 @@ async def run_back(ground: Ground, chosen: Sequence[str]) -> None:
     await ground.all(trials, "mark")
     await asyncio.gather(*(BACK[one.case][1](one) for one in trials))
     # What is looked at is Vault: nothing else tells that it is over.
-    await asyncio.gather(*(one.become(ends[one.workload.name]) for one in trials))
+    wanted = {one.case: _wanted_back(one, ends) for one in trials}
+    await asyncio.gather(*(one.become(wanted[one.case]) for one in trials))
     for one in trials:
         late = one.seconds > REPAIR_SECONDS
         more = [f"repaired only after {one.seconds:.0f} s"] if late else []
         # What was the same again without a write of the operator's was never otherwise.
         met = any(e.call.server == "vault" and e.changes for e in one.asked())
-        await ground.judge(one, ends[one.workload.name], *more, without=_MADE, met=met)
+        await ground.judge(one, wanted[one.case], *more, without=_MADE, met=met)
     await ground.clear()
+
+
+def _wanted_back(one: Trial, ends: Mapping[str, End]) -> End:
+    """A token that was issued while the role gave more would keep it: all of its tokens end."""
+    end = ends[one.workload.name]
+    return with_token(end, ENDED) if one.case == "vault/back/role-wider" else end
 
 
 _MADE = frozenset({"update summary"})
