@@ -140,13 +140,15 @@ class Player:
         return await (self._become(reference) if reference else self._settle())
 
     async def _settle(self) -> There:
-        """Until all has been looked at, and the operator asks for nothing more."""
+        """Until all has been looked at, and the operator changes nothing more. It may go on to
+        look: with short periods it is never long without."""
         began = time.monotonic()
         deadline = began + SETTLE_SECONDS
         while (left := deadline - time.monotonic()) > 0:
             if not await self._recorder.until(self.scene.name, self._settled, left):
                 break
-            if self._idle_since(began) >= _LONG_QUIET_SECONDS:
+            asked = self._log.last_change_at(self.scene.name)
+            if self._idle_since(max(began, asked)) >= _LONG_QUIET_SECONDS:
                 return await self._look()
             await asyncio.sleep(_LOOK_SECONDS)
         raise NotSettled(f"{self.scene.name} after {SETTLE_SECONDS:g} s: {self.scene.state()}")
@@ -165,8 +167,7 @@ class Player:
 
     def _idle_since(self, began: float) -> float:
         changed = self._recorder.changes(self.scene.name)
-        asked = self._log.last_at(self.scene.name)
-        return time.monotonic() - max(began, asked, changed[-1].at if changed else 0.0)
+        return time.monotonic() - max(began, changed[-1].at if changed else 0.0)
 
     async def _become(self, reference: End) -> There:
         """Until all is, and stays, as it is without a fault, or time is over: then the oracles
@@ -176,7 +177,8 @@ class Player:
         while (left := deadline - time.monotonic()) > 0:
             await self._recorder.until(self.scene.name, lambda: self._looks(reference), left)
             there = await self._look()
-            if self._idle_since(began) >= _QUIET_SECONDS and self._is(there, reference):
+            asked = self._log.last_at(self.scene.name)
+            if self._idle_since(max(began, asked)) >= _QUIET_SECONDS and self._is(there, reference):
                 return there
             await asyncio.sleep(_LOOK_SECONDS)
         return await self._look()

@@ -42,6 +42,11 @@ class RequestLog:
         """When it was last asked for anything, by the monotonic clock."""
         return self._of[scene][-1].at if self._of[scene] else 0.0
 
+    def last_change_at(self, scene: str) -> float:
+        """When it was last asked to change anything, by the monotonic clock."""
+        changes = (exchange.at for exchange in reversed(self._of[scene]) if exchange.changes)
+        return next(changes, 0.0)
+
     def under_way(self, scene: str) -> bool:
         """Whether something that it was asked for may yet be carried out."""
         return any(not exchange.over for exchange in self._of[scene])
