@@ -50,8 +50,9 @@ def client(bed: Bed) -> DynamicClient:
 
 
 @pytest.fixture
-def tenant(bed: Bed, operator: OperatorProcess, client: DynamicClient) -> Tenant:
-    """A namespace of its own, with a class of its own that uses OpenBao and is Ready."""
+def tenant(bed: Bed, operator: OperatorProcess, client: DynamicClient) -> Iterator[Tenant]:
+    """A namespace of its own, with a class of its own that uses OpenBao and is Ready. What is in it
+    goes with the test: hundreds of classes, looked at every few seconds, would slow down all."""
     name = f"team-{next(_numbers)}"
     client.resources.get(api_version="v1", kind="Namespace").create(
         body={"metadata": {"name": name, "labels": {"agents": "allowed"}}}
@@ -59,4 +60,7 @@ def tenant(bed: Bed, operator: OperatorProcess, client: DynamicClient) -> Tenant
     team = Tenant(bed, client, name, f"class-of-{name}")
     team.create(class_manifest(team.class_name, bed))
     team.wait_ready(team.class_name, of="AgentIdentityClass")
-    return team
+    yield team
+    team.delete("AgentIdentityClass", team.class_name)
+    for kind in ("AgentIdentity", "AgentAccessGrant"):
+        team.delete_all(kind)

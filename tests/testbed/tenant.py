@@ -186,6 +186,11 @@ class Tenant:
         except NotFoundError:
             return
 
+    def delete_all(self, kind: str) -> None:
+        """All of a kind that are in the namespace; not waited for."""
+        everywhere = f"metadata.namespace={self.namespace}"
+        self._resource(kind).delete(namespace=self.namespace, field_selector=everywhere)
+
     # --- looking
 
     def get(self, kind: str, name: str) -> Manifest | None:
