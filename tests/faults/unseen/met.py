@@ -8,7 +8,6 @@ from http import HTTPStatus
 from faults.exchange import Exchange
 from faults.modes import Mode, When
 from faults.proxy import FaultProxy
-from faults.recorder import Body, Change
 
 # Longer than it takes to kill a server or to seal it, and shorter than the operator waits for it.
 _HELD = Mode("held", When.BEFORE, delay=2.0)
@@ -28,18 +27,6 @@ def was_refused(asked: Iterable[Exchange], server: str, status: int = 0) -> bool
 
 def _is_answered(exchange: Exchange) -> bool:
     return exchange.applied or exchange.status == HTTPStatus.NOT_FOUND
-
-
-def was_told(changes: Iterable[Change]) -> bool:
-    """The status of one that is not Ready names Vault: who finds it in trouble, by another's call
-    or by its class's, does not ask it again at once."""
-    return any(_blames_vault(c.body) for c in changes if c.name.kind == "AgentIdentity")
-
-
-def _blames_vault(body: Body) -> bool:
-    rows = body.get("status", {}).get("conditions", ())
-    ready = {row["type"]: row for row in rows}.get("Ready", {})
-    return ready.get("status") == "False" and "Vault " in str(ready.get("message"))
 
 
 def was_at_work(asked: Iterable[Exchange], since: float) -> bool:

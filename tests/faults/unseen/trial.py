@@ -9,7 +9,6 @@ from typing import Any
 from faults.exchange import Exchange
 from faults.oracles import ORACLES, End, Run
 from faults.play import Player
-from faults.recorder import Change
 from faults.scene import AGENT, TOKEN, Scene
 from faults.theatre import Theatre
 from faults.workloads import BY_NAME, Workload
@@ -83,11 +82,6 @@ class Trial(Player):
     def asked(self) -> list[Exchange]:
         """What the operator asked for since the mark, in order."""
         return self._log.of(self.scene.name, since=self._first)
-
-    def told(self) -> list[Change]:
-        """What became of its objects since the mark."""
-        changes = self._recorder.changes(self.scene.name)
-        return [change for change in changes if change.revision > self._before]
 
     def trace(self) -> list[str]:
         """The same, for people."""

@@ -14,7 +14,7 @@ from faults.modes import Mode, When
 from faults.oracles import End
 from faults.scene import AGENT, ENDED
 from faults.unseen.ground import SWIFT, Ground
-from faults.unseen.met import first_writes_held, was_faulted, was_refused, was_told
+from faults.unseen.met import first_writes_held, was_faulted, was_refused
 from faults.unseen.trial import Trial, names_of, with_token
 
 WORKLOADS = ("create", "narrow", "delete", "secrets")
@@ -146,15 +146,12 @@ async def _until_tokens_are_old(ground: Ground) -> None:
 
 
 def _by(status: int) -> Callable[[Ground, Trial], bool]:
-    """Vault answered so, or another's had shown that it would. status: 0 for any refusal, and for
-    no answer."""
-    return lambda _, one: was_refused(one.asked(), "vault", status) or was_told(one.told())
+    """Vault answered so. status: 0 for any refusal, and for no answer."""
+    return lambda _, one: was_refused(one.asked(), "vault", status)
 
 
 def _by_a_login(ground: Ground, one: Trial) -> bool:
-    """Its token was refused, and then a login was; or another's."""
-    if was_told(one.told()):
-        return True
+    """Its token was refused, and then a login was."""
     of_vault = (e for e in one.asked() if e.call.server == "vault")
     first = next((e for e in of_vault if e.status == HTTPStatus.FORBIDDEN), None)
     later = ground.theatre.log.since(first.number) if first else ()

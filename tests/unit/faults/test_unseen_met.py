@@ -9,10 +9,9 @@ import pytest
 from faults.exchange import Call, Exchange
 from faults.modes import Mode, When
 from faults.proxy import FaultProxy
-from faults.recorder import Change, Name
 from faults.request_log import RequestLog
 from faults.unseen import vaults
-from faults.unseen.met import first_writes_held, was_at_work, was_faulted, was_refused, was_told
+from faults.unseen.met import first_writes_held, was_at_work, was_faulted, was_refused
 from faults.unseen.stale import views
 from faults.unseen.tally import Tally
 from faults.workloads import BY_NAME
@@ -68,24 +67,6 @@ def test_a_server_was_down_where_it_did_not_do_as_it_was_asked(
     exchange: Exchange, status: int, *, met: bool
 ) -> None:
     assert was_refused([vault(), exchange], "vault", status) is met
-
-
-@pytest.mark.parametrize(
-    ("kind", "status", "message", "met"),
-    [
-        ("AgentIdentity", "False", "Vault https://vault is sealed or not ready", True),
-        ("AgentIdentity", "False", "being taken away; Vault https://vault is sealed", True),
-        ("AgentIdentity", "True", "Vault https://vault is sealed or not ready", False),
-        ("AgentIdentity", "False", "AgentIdentityClass default is being deleted", False),
-        ("AgentIdentityClass", "False", "Vault https://vault is sealed or not ready", False),
-    ],
-)
-def test_an_agent_whose_status_blames_vault_has_met_its_trouble(
-    kind: str, status: str, message: str, *, met: bool
-) -> None:
-    ready = {"type": "Ready", "status": status, "message": message}
-    change = Change(1.0, 1, Name(kind, SCENE, "agent"), {"status": {"conditions": [ready]}})
-    assert was_told([change]) is met
 
 
 @pytest.mark.parametrize(
