@@ -4,6 +4,7 @@ Source: SPIFFE-ID standard, sections 2.1 (trust domain), 2.2 (path) and 2.3 (max
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 from agent_identity.api.conditions import Reason
@@ -30,6 +31,15 @@ class SpiffeID:
                 raise Invalid(Reason.INVALID_SPEC, f"{segment!r} can't stand in a SPIFFE ID")
         if len(str(self).encode()) > _LIMIT:
             raise Invalid(Reason.INVALID_SPEC, f"the SPIFFE ID is longer than {_LIMIT} bytes")
+
+    @classmethod
+    def of_principal(cls, principal: str) -> "SpiffeID | None":
+        """The ID that a principal stands for; None where it can be no workload's."""
+        match principal.split("/"):
+            case [trust_domain, "ns", namespace, "sa", account]:
+                with suppress(Invalid):
+                    return cls(trust_domain, namespace, account)
+        return None
 
     def __str__(self) -> str:
         return f"spiffe://{self.principal}"

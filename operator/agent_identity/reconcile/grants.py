@@ -96,8 +96,10 @@ class GrantPipeline:
 
     async def _look_afresh(self, facts: GrantFacts) -> tuple[GrantFacts, Problem | None]:
         """Facts on which the grant, and every agent that gets something by what is written now,
-        was read after the decision to give."""
+        was read after the decision to give; and who would leave a policy of others."""
         await self._read_grant(facts)
+        leaving = await self._newcomers.shut_out(self._changes(self._known_now(facts)).gives)
+        await self._tools.second_look.look_at_those(leaving)
         facts = first = self._known_now(facts)
         sure, unseen = set[str](), dict[Key, Problem]()
         # To leave one out may move others from one policy to another.

@@ -1,4 +1,5 @@
-"""Whom a write of policies would newly let in: they are to be read afresh before it.
+"""Whom a write of policies would newly let in, and whom it would shut out though nobody here has
+let them in: they are to be read afresh before it.
 
 What a policy opens already is known from what was written last, or else by one read of it; so a
 policy with hundreds of callers that gains one costs no read of the others. A write replaces the
@@ -30,8 +31,7 @@ class Newcomers:
 
     async def among(self, agents: Agents, actions: Iterable[Action]) -> dict[str, Key]:
         """Those of the agents that get something by these writes which they do not have."""
-        policies = [a for a in actions if a.ref.kind is Kind.AUTHORIZATION_POLICY]
-        found = await asyncio.gather(*(self._new_by(action, agents) for action in policies))
+        found = await asyncio.gather(*(self._new_by(a, agents) for a in _policies(actions)))
         return {principal: agents[principal] for new in found for principal in sorted(new)}
 
     async def _new_by(self, action: Action, agents: Agents) -> frozenset[str]:
@@ -42,6 +42,19 @@ class Newcomers:
         if action.seen is None or not concerned:
             return concerned
         return concerned & after.beside(await self._openings_of(action.seen))
+
+    async def shut_out(self, actions: Iterable[Action]) -> set[str]:
+        """Principals that would leave policies of which it was not known what they let in: a view
+        from before an agent's account takes it for nobody."""
+        found = await asyncio.gather(*map(self._shut_out_by, _policies(actions)))
+        return set().union(*found)
+
+    async def _shut_out_by(self, action: Action) -> frozenset[str]:
+        if action.resource is None or action.seen is None or self._remembered(action.seen):
+            return frozenset()
+        before = await self._openings_of(action.seen)
+        there = before.principals if before else frozenset[str]()
+        return there - openings_of(action.resource).principals
 
     def only_narrow(self, actions: Iterable[Action]) -> bool:
         """Whether it's known without a read that these writes open nothing to anybody."""
@@ -82,3 +95,7 @@ class Newcomers:
         if len(self._known) > _KEPT:
             del self._known[next(iter(self._known))]
         return openings
+
+
+def _policies(actions: Iterable[Action]) -> list[Action]:
+    return [a for a in actions if a.ref.kind is Kind.AUTHORIZATION_POLICY]

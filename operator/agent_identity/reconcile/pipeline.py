@@ -136,8 +136,10 @@ class Pipeline:
         return granted and not facts.identity.meta.held
 
     async def _look_at_callers(self, facts: Facts, gives: Sequence[Action]) -> dict[str, Problem]:
-        """Look at every agent that gets something by the policies that are written now. Principals
-        of those that could not be read, and why."""
+        """Look at every agent that gets something by the policies that are written now, and at who
+        would leave one of others. Principals of those that could not be read, and why."""
+        leaving = await self._newcomers.shut_out(gives)
+        await self._tools.second_look.look_at_those(leaving)
         new = await self._newcomers.among(self._agents_called_by(facts), gives)
         unseen = await self._tools.fresh.look_at_agents(new.values())
         return {principal: unseen[agent] for principal, agent in new.items() if agent in unseen}

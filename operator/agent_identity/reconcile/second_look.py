@@ -5,14 +5,22 @@ identity made anew has too; and an identity that looks as if others' objects wer
 well, if these were seen before it came.
 """
 
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+
 from agent_identity.core.checks import in_the_way
 from agent_identity.core.errors import Failed
 from agent_identity.core.facts import Facts
 from agent_identity.core.identity import Identity
 from agent_identity.core.resource import Key, Kind, Ref
+from agent_identity.core.spiffe import SpiffeID
 from agent_identity.reconcile.execute import Executor
 from agent_identity.reconcile.fresh import FreshReads
 from agent_identity.reconcile.world import World
+
+# An old view lacks a few. Who writes thousands into a policy of ours must not keep it open by it.
+_LOOKS = 32
 
 
 class SecondLook:
@@ -32,6 +40,16 @@ class SecondLook:
             return True
         known = self._world.identities.get(identity.key)
         return known is not None and _is_same(known, identity)
+
+    async def look_at_those(self, principals: Collection[str]) -> None:
+        """Those who would be shut out. An API server that does not answer keeps nobody in."""
+        found = [one for one in map(SpiffeID.of_principal, principals) if one]
+        if len(found) <= _LOOKS:
+            await asyncio.gather(*map(self._look_if_it_answers, found))
+
+    async def _look_if_it_answers(self, workload: SpiffeID) -> None:
+        with suppress(Failed):
+            await self.look_at_owner(Key(workload.namespace, workload.account))
 
     async def look_at_owner(self, account: Key) -> None:
         """An account, the identity that its label names, and what is in that one's way. Raises

@@ -59,7 +59,7 @@ async def test_objects_that_are_in_nobodys_way_any_more_take_nothing() -> None:
 async def test_a_class_sweeps_no_role_of_one_that_it_has_not_seen_yet() -> None:
     op = Operator()
     await op.ready()
-    op.start_anew(unseen="agent")
+    op.start_anew(unseen=op.path_of("agent"))
     await op.serve()
     assert op.role_of("agent") in op.vault.stored
 

@@ -3,7 +3,7 @@
 import pytest
 from test_grants_guards import DOWN, POLICY, asks, granted, let_in, lose, rule, write
 from test_memory_guards import Json, told
-from test_wiring_guards import CLASS, FULL, Operator
+from test_wiring_guards import CLASS, FULL, NAMES, Operator
 
 
 def close_all(op: Operator) -> None:
@@ -172,6 +172,57 @@ async def test_after_a_restart_one_read_of_the_policy_tells_who_is_in_it() -> No
     assert let_in(op) == {"agent", "other", "third"}
     assert len(op.touched(f"GET {POLICY}")) == 1
     assert not op.touched(f"GET {op.path_of('agent')}", f"GET {op.path_of('other')}")
+
+
+ACCOUNT = NAMES["ServiceAccount"].format("agent")
+
+
+@told
+async def test_a_grant_shuts_nobody_out_whose_account_was_not_seen_yet() -> None:
+    op = await granted("agent", "other")
+    op.grant(rule("agent", "other") | {"ports": [9090]})
+    op.start_anew(unseen=ACCOUNT)
+    await op.turn_grant()
+    assert let_in(op) == {"agent", "other"}
+
+
+@told
+async def test_an_identity_shuts_nobody_out_whose_account_was_not_seen_yet() -> None:
+    op = await called("agent", "other")
+    rules = [rule("agent", "other") | {"ports": [9090]}]
+    op.identity("callee", inbound={"enforcement": "Enforce", "rules": rules})
+    op.start_anew(unseen=ACCOUNT)
+    op.quiet()
+    for _ in range(2):
+        await op.turn("callee")
+        assert callers(op) == {"agent", "other"}
+    assert op.touched("PUT")
+
+
+@pytest.mark.parametrize("why", ["no answer", "too many"])
+@told
+async def test_who_cannot_be_looked_at_is_shut_out(why: str) -> None:
+    op = await granted("agent", "other")
+    if why == "too many":
+        body = op.api.objects[POLICY]
+        source = body["spec"]["rules"][0]["from"][0]["source"]
+        source["principals"] += [f"cluster.local/ns/agents/sa/more-{n}" for n in range(40)]
+        write(op, spec=body["spec"])
+    else:
+        op.api.broken[f"GET {ACCOUNT}"] = DOWN
+    op.start_anew(unseen=ACCOUNT)
+    await op.turn_grant()
+    assert let_in(op) == {"other"}
+
+
+@told
+async def test_who_leaves_a_policy_that_was_written_here_is_not_looked_at() -> None:
+    op = await called("agent", "other")
+    op.identity("callee", inbound={"enforcement": "Enforce", "rules": [rule("other")]})
+    op.quiet()
+    assert await op.turn("callee") is None
+    assert callers(op) == {"other"}
+    assert not op.touched(f"GET {ACCOUNT}")
 
 
 @told

@@ -844,7 +844,7 @@ async def test_at_another_vault_a_role_of_the_same_name_goes(by: str) -> None:
     await op.ready()
     another.stored[AGENT] = dict(op.vault.stored[AGENT])
     if by == "turn":
-        op.start_anew(unseen="agent")
+        op.start_anew(unseen=op.path_of("agent"))
         op.vault.broken["DELETE"] = another.broken["DELETE"] = DOWN
         await op.serve_other()
         another.broken.clear()

@@ -90,7 +90,7 @@ class Operator:
         self.world.namespace_changed(None, Namespace("kube-system", "uid-of-cluster", {}, False))
 
     def start_anew(self, *, unseen: str = "") -> None:
-        """As a new process, which has listed everything. unseen: an identity that came later."""
+        """As a new process, which has listed everything. unseen: a path that came later."""
         self._start()
         see: dict[str, Callable[[Json], None]] = {
             "namespaces": self.informers.namespaces.remember,
@@ -100,7 +100,7 @@ class Operator:
         }
         see |= {p.split("/")[-2]: partial(self.informers.saw, Kind(k)) for k, p in NAMES.items()}
         for path, body in self.api.objects.items():
-            if path != self.path_of(unseen):
+            if path != unseen:
                 see[path.split("/")[-2]](body)
 
     def restart(self) -> None:
