@@ -144,8 +144,9 @@ class Replica:
         self, kube: Kube, outside: aiohttp.ClientSession, told: asyncio.Task[Any]
     ) -> None:
         """Whatever ends first of what must not end ends the rest."""
-        queue = WorkQueue()
         settings = self._settings
+        # One slow Vault takes half of that, and another one the rest.
+        queue = WorkQueue(classes_at_once=settings.workers // 2)
         cluster = Cluster(
             settings.cluster_name, settings.trust_domain, settings.mesh_root_namespace
         )

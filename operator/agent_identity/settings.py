@@ -37,7 +37,8 @@ class Settings:
     """A projected token with the audience of the operator's Vault login role."""
     mesh_root_namespace: str
     workers: int
-    """Identities worked on at the same time; each Vault gets at most a quarter of them."""
+    """Identities worked on at the same time; each Vault gets at most a quarter of them, and all
+    classes together at most half."""
     requests_per_second: int
     """Ceiling for requests to the API server."""
     resync_seconds: float

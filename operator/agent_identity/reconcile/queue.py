@@ -2,28 +2,36 @@
 
 Adding a key that waits changes nothing; adding one that is being worked on makes it due again
 when that is done. A namespace with ten thousand keys delays another's one key by one turn. Of the
-classes, which are in no namespace, each has turns like one: many identities wait for it.
+classes, which are in no namespace, each has turns like one: many identities wait for it; but a
+bounded number are worked on at a time, since one takes as long as its backend does.
 """
 
 import asyncio
 import heapq
 import random
+import sys
 import time
 from collections import OrderedDict, deque
+from typing import NamedTuple
 
 from agent_identity.core.resource import Key
 
 _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 15.0
 
-Lane = tuple[str, str]
-"""Keys that take turns with all others as if they were one."""
+
+class Lane(NamedTuple):
+    """Keys that take turns with all others as if they were one: of a namespace, or a class."""
+
+    namespace: str
+    name: str
 
 
 class WorkQueue:
-    """Not for threads. Delays are seconds."""
+    """Not for threads. Delays are seconds. classes_at_once: that are worked on at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, classes_at_once: int = sys.maxsize) -> None:
+        self._classes_at_once = classes_at_once
         self._ready: OrderedDict[Lane, deque[Key]] = OrderedDict()
         self._since: dict[Key, float] = {}
         self._working: set[Key] = set()
@@ -58,8 +66,8 @@ class WorkQueue:
         """The next key; `done` must follow. None once the queue is closed."""
         while not self.closed:
             self._promote()
-            if self._ready:
-                return self._pop()
+            if (lane := self._next_lane()) is not None:
+                return self._pop(lane)
             self._wake.clear()
             await self._wait()
         return None
@@ -79,8 +87,14 @@ class WorkQueue:
         self.closed = True
         self._wake.set()
 
-    def _pop(self) -> Key:
-        lane, keys = self._ready.popitem(last=False)
+    def _next_lane(self) -> Lane | None:
+        """Whose turn it is."""
+        at_work = sum(not key.namespace for key in self._working)
+        free = at_work < self._classes_at_once
+        return next((lane for lane in self._ready if lane.namespace or free), None)
+
+    def _pop(self, lane: Lane) -> Key:
+        keys = self._ready.pop(lane)
         key = keys.popleft()
         if keys:
             self._ready[lane] = keys
@@ -111,6 +125,7 @@ class WorkQueue:
         if key in self._again:
             self._again.discard(key)
             self.add(key)
+        self._wake.set()
 
     def back_off(self, key: Key, at_least: float | None = None) -> None:
         """Make a key due after a delay that doubles with each failure, with jitter, capped."""
@@ -153,4 +168,4 @@ class WorkQueue:
 
 
 def _lane(key: Key) -> Lane:
-    return (key.namespace, "" if key.namespace else key.name)
+    return Lane(key.namespace, "" if key.namespace else key.name)

@@ -60,6 +60,23 @@ async def test_each_class_takes_turns_like_a_namespace() -> None:
 
 
 @in_loop
+async def test_classes_leave_workers_to_all_others() -> None:
+    queue = WorkQueue(classes_at_once=2)
+    x, y, z = (Key("", name, Subject.CLASS) for name in ("x", "y", "z"))
+    for key in (x, y, z, A):
+        queue.add(key)
+    assert [await queue.get() for _ in range(3)] == [x, y, A]
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.done(A)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.done(x)
+    assert await waiting == z
+
+
+@in_loop
 async def test_what_is_taken_out_of_turn_is_given_to_nobody_else() -> None:
     queue = WorkQueue()
     for key in (A, B):
