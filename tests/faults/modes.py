@@ -1,5 +1,6 @@
 """What can become of a request: each way is tried at every write."""
 
+import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -17,7 +18,7 @@ class When(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Mode:
     """kill: SIGKILL of the operator. cut: the connection is reset. status: of an answer of the
-    proxy's own. delay: seconds."""
+    proxy's own. delay: seconds. released: ends the delay before that."""
 
     name: str
     when: When
@@ -26,6 +27,7 @@ class Mode:
     status: int = 0
     delay: float = 0.0
     retry_after: int = 0
+    released: asyncio.Event | None = None
 
 
 def _modes(*modes: Mode) -> MappingProxyType[str, Mode]:

@@ -9,7 +9,7 @@ import json
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
@@ -132,7 +132,7 @@ class FaultProxy:
         if mode is None:
             return await self._pass_on(request, exchange)
         exchange.fault = mode.name
-        await asyncio.sleep(mode.delay)
+        await _delayed(mode)
         if mode.when is When.INSTEAD:
             return _refusal(mode)
         if mode.when is When.BEFORE and (mode.kill or mode.cut):
@@ -229,6 +229,14 @@ async def _paced(lines: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
                 reading = asyncio.create_task(lines.readuntil())
     finally:
         reading.cancel()
+
+
+async def _delayed(mode: Mode) -> None:
+    if mode.released is None:
+        await asyncio.sleep(mode.delay)
+        return
+    with suppress(TimeoutError):
+        await asyncio.wait_for(mode.released.wait(), mode.delay)
 
 
 def _passed(headers: Mapping[str, str]) -> dict[str, str]:

@@ -1,16 +1,19 @@
 """Whether a fault was met, told by what the operator asked for meanwhile; and how what is about to
 break finds it at work."""
 
+import asyncio
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 
 from faults.exchange import Exchange
 from faults.modes import Mode, When
 from faults.proxy import FaultProxy
 
-# Longer than it takes to kill a server or to seal it, and shorter than the operator waits for it.
-_HELD = Mode("held", When.BEFORE, delay=2.0)
+# The operator gives up what it waits for after 5 s: until then all first writes are to come, and
+# what is to break has to be broken.
+_HELD_SECONDS = 4.0
+_COME_SECONDS = 3.0
 
 
 def was_faulted(asked: Iterable[Exchange], mode: Mode) -> bool:
@@ -35,21 +38,45 @@ def was_at_work(asked: Iterable[Exchange], since: float) -> bool:
     return any(not 0 < exchange.answered_at <= since for exchange in writes)
 
 
+class Held:
+    """The first write of each scene, which waits at a proxy until it is released, or for so many
+    seconds."""
+
+    def __init__(self, scenes: Collection[str], seconds: float) -> None:
+        self._to_come = set(scenes)
+        self._complete, self._released = asyncio.Event(), asyncio.Event()
+        self._mode = Mode("held", When.BEFORE, delay=seconds, released=self._released)
+
+    def choose(self, exchange: Exchange) -> Mode | None:
+        is_first = exchange.changes and not exchange.call.tells
+        if not is_first or exchange.scene not in self._to_come:
+            return None
+        self._to_come.discard(exchange.scene)
+        if not self._to_come:
+            self._complete.set()
+        return self._mode
+
+    async def complete(self) -> None:
+        """Until all are under way, or one did not come while the others could be held: whoever
+        it is of will have met nothing."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._complete.wait(), _COME_SECONDS)
+
+    def release(self) -> None:
+        self._released.set()
+
+
 @contextmanager
-def first_writes_held(proxy: FaultProxy, scenes: Collection[str]) -> Iterator[None]:
-    """The first write of each scene waits at the proxy, so that whatever breaks next, breaks while
-    it is under way: else the operator may have done all before."""
-    usual, left = proxy.choose, set(scenes)
-
-    def choose(exchange: Exchange) -> Mode | None:
-        is_first = exchange.changes and not exchange.call.tells and exchange.scene in left
-        if not is_first:
-            return usual(exchange)
-        left.discard(exchange.scene)
-        return _HELD
-
-    proxy.choose = choose
+def first_writes_held(
+    proxy: FaultProxy, scenes: Collection[str], *, seconds: float = _HELD_SECONDS
+) -> Iterator[Held]:
+    """The first write of each scene waits at the proxy meanwhile, so that whatever breaks, breaks
+    while it is under way: else the operator may have done all before, or may have been told by the
+    first failure not to ask for the others."""
+    usual, held = proxy.choose, Held(scenes, seconds)
+    proxy.choose = lambda exchange: held.choose(exchange) or usual(exchange)
     try:
-        yield
+        yield held
     finally:
         proxy.choose = usual
+        held.release()

@@ -15,6 +15,8 @@ from faults.unseen.trial import Trial, names_of
 WORKLOADS = ("create", "narrow", "delete", "drift", "grant-less")
 _LONG_SECONDS = 60.0
 _TOKEN_SECONDS = 8.0
+# Longer than it takes to kill a server, and shorter than it takes to start it again.
+_STOPPED_SECONDS = 2.0
 Break = Callable[[Ground], Awaitable[None]]
 Met = Callable[[Trial], bool]
 """Whether one trial's work came upon an outage."""
@@ -45,7 +47,8 @@ async def _token_renewed(ground: Ground) -> None:
 
 async def _at_work(ground: Ground, trials: Sequence[Trial], *, breaks: Break) -> Met:
     """While the operator does what the workloads have just asked for."""
-    with first_writes_held(ground.theatre.kube, names_of(trials)):
+    proxy = ground.theatre.kube
+    with first_writes_held(proxy, names_of(trials), seconds=_STOPPED_SECONDS):
         await ground.all(trials, "act")
         began = time.monotonic()
         await breaks(ground)

@@ -121,6 +121,28 @@ async def test_what_is_given_up_is_under_way_until_it_is_carried_out(tmp_path: P
 
 
 @told
+async def test_what_is_held_is_sent_when_it_is_released(tmp_path: Path) -> None:
+    ground, released = Ground(tmp_path), asyncio.Event()
+    # Longer than a story may take.
+    ground.meets(Mode("held", When.BEFORE, delay=60.0, released=released))
+    async with ground.up() as session:
+        asking = asyncio.create_task(session.post(ground.proxy.address + PATH))
+        await ground.until_asked()
+        assert not ground.reached.is_set()
+        released.set()
+        assert (await asking).status == 204
+
+
+@told
+async def test_what_nobody_releases_is_sent_when_its_time_is_over(tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    ground.meets(Mode("held", When.BEFORE, delay=LATE_SECONDS, released=asyncio.Event()))
+    async with ground.up() as session:
+        assert (await session.post(ground.proxy.address + PATH)).status == 204
+    assert ground.asked.sent_at - ground.asked.at >= LATE_SECONDS
+
+
+@told
 async def test_what_is_dropped_was_never_sent_and_is_over(tmp_path: Path) -> None:
     ground = Ground(tmp_path)
     ground.meets(Mode("reset", When.BEFORE, cut=True))

@@ -1,5 +1,6 @@
 """Which cases of `faults.unseen` have met their fault, and what becomes of those that have not."""
 
+import asyncio
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -10,7 +11,7 @@ from faults.exchange import Call, Exchange
 from faults.modes import Mode, When
 from faults.proxy import FaultProxy
 from faults.request_log import RequestLog
-from faults.unseen import vaults
+from faults.unseen import met, vaults
 from faults.unseen.met import first_writes_held, was_at_work, was_faulted, was_refused
 from faults.unseen.stale import views
 from faults.unseen.tally import Tally
@@ -88,7 +89,7 @@ def test_the_operator_was_at_work_while_a_write_was_left(exchange: Exchange, *, 
 
 def test_the_first_write_of_each_scene_is_held_and_no_other_request() -> None:
     proxy = FaultProxy("kube", str, Path("ca.crt"), RequestLog())
-    with first_writes_held(proxy, {SCENE, "w00002"}):
+    with first_writes_held(proxy, {SCENE, "w00002"}, seconds=1.0):
         chosen = [
             proxy.choose(exchange)
             for exchange in (
@@ -102,6 +103,33 @@ def test_the_first_write_of_each_scene_is_held_and_no_other_request() -> None:
         ]
     assert [mode.name if mode else "" for mode in chosen] == ["", "", "", "held", "", "held"]
     assert proxy.choose(kube()) is None
+
+
+def test_all_are_found_under_way_and_then_let_go() -> None:
+    async def story() -> None:
+        proxy = FaultProxy("kube", str, Path("ca.crt"), RequestLog())
+        with first_writes_held(proxy, {SCENE, "w00002"}) as held:
+            waiting = asyncio.create_task(held.complete())
+            mode = proxy.choose(kube())
+            assert mode is not None
+            assert mode.released is not None
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            proxy.choose(kube(scene="w00002"))
+            await waiting
+            assert not mode.released.is_set()
+        assert mode.released.is_set()
+
+    asyncio.run(asyncio.wait_for(story(), 2))
+
+
+def test_nobody_waits_for_ever_for_a_write_that_does_not_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(met, "_COME_SECONDS", 0.01)
+    proxy = FaultProxy("kube", str, Path("ca.crt"), RequestLog())
+    with first_writes_held(proxy, {SCENE}) as held:
+        asyncio.run(asyncio.wait_for(held.complete(), 2))
 
 
 # --- cases that can meet their fault
