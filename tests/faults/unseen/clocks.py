@@ -7,7 +7,7 @@ not what these cases are about.
 import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -85,7 +85,7 @@ async def _run(ground: Ground, cases: Sequence[str], ends: Mapping[str, End], cl
     alone = [one for one in trials if one.case.endswith(_UNANSWERED)]
     with _sealed_for(ground, alone):
         await ground.all(trials, "mark")
-        wrong_since = await _act(ground, trials, clock)
+        wrong_since = await act(ground, trials, clock)
         late = {one.case: await _ends_late(ground, one) for one in alone}
     standing = [one for one in trials if not one.lost]
     await asyncio.gather(*(one.become(ends[one.workload.name]) for one in standing))
@@ -100,17 +100,21 @@ async def _run(ground: Ground, cases: Sequence[str], ends: Mapping[str, End], cl
         await ground.judge(one, ends[one.workload.name], *more, without=without, met=met)
 
 
-async def _act(ground: Ground, trials: Sequence[Trial], clock: Clock) -> float:
+async def act(ground: Ground, trials: Sequence[Trial], clock: Clock) -> float:
     """Since when the clock has been wrong, by the monotonic one: one that jumps does so while the
     operator is at work."""
-    held = first_writes_held(ground.theatre.kube, names_of(trials))
-    with held if clock.jumps else nullcontext():
+    if not clock.jumps:
         began = time.monotonic()
         await ground.all(trials, "act")
-        if not clock.jumps:
-            return began
+        return began
+    with first_writes_held(ground.theatre.kube, names_of(trials)) as held:
+        # Not waited for: who recreates has acted only when the operator has done its work.
+        acts = asyncio.create_task(ground.all(trials, "act"))
+        await held.complete()
         clock.file.write_text(str(clock.seconds))
-        return time.monotonic()
+        jumped = time.monotonic()
+    await acts
+    return jumped
 
 
 async def _is_wrong(ground: Ground, seconds: int) -> bool:

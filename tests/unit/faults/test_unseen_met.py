@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from faults.exchange import Call, Exchange
 from faults.modes import Mode, When
 from faults.proxy import FaultProxy
 from faults.request_log import RequestLog
-from faults.unseen import met, vaults
+from faults.unseen import clocks, met, vaults
 from faults.unseen.met import first_writes_held, was_at_work, was_faulted, was_refused
 from faults.unseen.stale import views
 from faults.unseen.tally import Tally
@@ -130,6 +132,24 @@ def test_nobody_waits_for_ever_for_a_write_that_does_not_come(
     proxy = FaultProxy("kube", str, Path("ca.crt"), RequestLog())
     with first_writes_held(proxy, {SCENE}) as held:
         asyncio.run(asyncio.wait_for(held.complete(), 2))
+
+
+def test_a_clock_jumps_though_whoever_acts_waits_for_the_operator(tmp_path: Path) -> None:
+    """As `recreate` does: it has acted when its identity is gone."""
+    clock = clocks.Clock(tmp_path / "offset", 86400, jumps=True)
+    clock.file.write_text("0")
+    proxy = FaultProxy("kube", str, Path("ca.crt"), RequestLog())
+
+    async def all_act(trials: object, step: str) -> None:
+        mode = proxy.choose(kube())
+        assert mode is not None
+        assert mode.released is not None
+        await mode.released.wait()
+        assert clock.file.read_text() == "86400"
+
+    ground: Any = SimpleNamespace(theatre=SimpleNamespace(kube=proxy), all=all_act)
+    trial: Any = SimpleNamespace(scene=SimpleNamespace(name=SCENE))
+    asyncio.run(asyncio.wait_for(clocks.act(ground, [trial], clock), 2))
 
 
 # --- cases that can meet their fault
