@@ -10,13 +10,15 @@ Report = Callable[[str], None]
 
 @dataclass(slots=True)
 class Tally:
-    """chosen: ids of the cases that are to be run. failed: id → what did not hold. unmet: ids of
-    those that never met their fault and so have shown nothing. told: what was measured on the way.
+    """chosen: ids of the cases that are to be run. ended: of those that were. failed: id → what
+    did not hold. unmet: ids of those that never met their fault and so have shown nothing. told:
+    what was measured on the way.
     """
 
     report: Report
     chosen: frozenset[str]
     ran: Counter[str] = field(default_factory=Counter)
+    ended: set[str] = field(default_factory=set)
     failed: dict[str, list[str]] = field(default_factory=dict)
     unmet: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
@@ -37,10 +39,19 @@ class Tally:
     def end(self, case: str, failures: Iterable[str], *, met: bool = True) -> None:
         """A case is over. met: whether it met its fault."""
         self.ran[group_of(case)] += 1
+        self.ended.add(case)
         if not met:
             self.unmet.append(case)
             self.report(f"UNMET {case}")
         self.fail(case, failures)
+
+    def break_off(self, group: str, cases: Iterable[str], why: str) -> None:
+        """A group came to no end. Its cases that had not ended fail; and so does the group, since
+        nobody has looked at what the others left."""
+        self.fail(group, [why])
+        for case in cases:
+            if case not in self.ended:
+                self.end(case, [why])
 
     def fail(self, case: str, failures: Iterable[str]) -> None:
         lines = list(failures)
