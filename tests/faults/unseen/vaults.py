@@ -2,6 +2,7 @@
 back in time."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -38,10 +39,12 @@ class Single:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """during: around the acts of all. met: whether one agent's work came upon it."""
+    """during: around the acts of all. met: whether one agent's work came upon it. alone: each
+    agent meets one of its own, since after the first one's failure the others would not ask."""
 
     during: Callable[[Ground, Sequence[Trial]], AbstractAsyncContextManager[None]]
     met: Callable[[Ground, Trial], bool]
+    alone: bool = False
 
 
 def _everything(exchange: Exchange) -> bool:
@@ -94,8 +97,9 @@ async def _sealed(ground: Ground, trials: Sequence[Trial]) -> AsyncIterator[None
 @asynccontextmanager
 async def _sealed_meanwhile(ground: Ground, trials: Sequence[Trial]) -> AsyncIterator[None]:
     bao = ground.theatre.bed.openbao
-    with first_writes_held(ground.theatre.vault, names_of(trials)):
+    with first_writes_held(ground.theatre.vault, names_of(trials)) as held:
         yield
+        await held.complete()
         await asyncio.to_thread(bao.seal)
     try:
         await asyncio.sleep(_LASTS_SECONDS)
@@ -106,8 +110,9 @@ async def _sealed_meanwhile(ground: Ground, trials: Sequence[Trial]) -> AsyncIte
 @asynccontextmanager
 async def _killed(ground: Ground, trials: Sequence[Trial]) -> AsyncIterator[None]:
     bao = ground.theatre.bed.openbao
-    with first_writes_held(ground.theatre.vault, names_of(trials)):
+    with first_writes_held(ground.theatre.vault, names_of(trials)) as held:
         yield
+        await held.complete()
         await asyncio.to_thread(bao.kill)
     await asyncio.sleep(_LASTS_SECONDS)
     await asyncio.to_thread(bao.start)
@@ -115,15 +120,18 @@ async def _killed(ground: Ground, trials: Sequence[Trial]) -> AsyncIterator[None
 
 @asynccontextmanager
 async def _token_revoked(ground: Ground, trials: Sequence[Trial]) -> AsyncIterator[None]:
-    await asyncio.to_thread(_revoke, ground)
-    yield
+    with first_writes_held(ground.theatre.vault, names_of(trials)) as held:
+        yield
+        await held.complete()
+        await asyncio.to_thread(_revoke, ground)
 
 
 def _revoke(ground: Ground) -> None:
-    """Every token that OpenBao has ever given to the operator."""
-    for token in tuple(ground.theatre.log.secrets):
-        if token.startswith("s."):
-            ground.theatre.bed.openbao.request("POST", "auth/token/revoke", {"token": token})
+    """Every token that OpenBao has ever given to the operator. They end with its entity: one by one
+    it would take longer than a request is held."""
+    logins = (e for e in reversed(ground.theatre.log.all) if _is_login(e) and e.applied)
+    entity = json.loads(next(logins).answer)["auth"]["entity_id"]
+    ground.theatre.bed.openbao.delete(f"identity/entity/id/{entity}")
 
 
 @asynccontextmanager
@@ -132,9 +140,9 @@ async def _login_refused(ground: Ground, trials: Sequence[Trial]) -> AsyncIterat
     await _until_tokens_are_old(ground)
     await ground.all(trials, "mark")
     proxy.choose = lambda e: _status(403) if _is_login(e) else usual(e)
-    await asyncio.to_thread(_revoke, ground)
     try:
-        yield
+        async with _token_revoked(ground, trials):
+            yield
         await asyncio.sleep(_LASTS_SECONDS)
     finally:
         proxy.choose = usual
@@ -160,7 +168,7 @@ def _by_a_login(ground: Ground, one: Trial) -> bool:
 
 WHOLE: Mapping[str, Outage] = MappingProxyType(
     {
-        "sealed": Outage(_sealed, _by(503)),
+        "sealed": Outage(_sealed, _by(503), alone=True),
         "sealed-meanwhile": Outage(_sealed_meanwhile, _by(503)),
         "killed": Outage(_killed, _by(0)),
         "token-revoked": Outage(_token_revoked, _by(403)),
@@ -181,13 +189,20 @@ async def run(ground: Ground, chosen: Sequence[str]) -> None:
         await _singly(ground, [c for c in chosen if c.split("/")[1] == name], ends)
     for name, outage in WHOLE.items():
         cases = [c for c in chosen if c.split("/")[1] == name]
-        trials = [ground.trial(c.rpartition("/")[2], c) for c in cases]
-        if trials:
-            await ground.all(trials, "set_up")
-            async with outage.during(ground, trials):
-                await ground.all(trials, "act")
-            await _become(ground, name, trials, ends, outage.met)
+        together = [[case] for case in cases] if outage.alone else [cases]
+        for those in filter(None, together):
+            await wholly(ground, name, those, ends)
     await ground.clear()
+
+
+async def wholly(ground: Ground, name: str, cases: Sequence[str], ends: Mapping[str, End]) -> None:
+    outage = WHOLE[name]
+    trials = [ground.trial(case.rpartition("/")[2], case) for case in cases]
+    await ground.all(trials, "set_up")
+    async with outage.during(ground, trials):
+        await ground.all(trials, "act")
+    told = cases[0].removeprefix("vault/") if outage.alone else name
+    await _become(ground, told, trials, ends, outage.met)
 
 
 async def _become(

@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -150,6 +151,21 @@ def test_a_clock_jumps_though_whoever_acts_waits_for_the_operator(tmp_path: Path
     ground: Any = SimpleNamespace(theatre=SimpleNamespace(kube=proxy), all=all_act)
     trial: Any = SimpleNamespace(scene=SimpleNamespace(name=SCENE))
     asyncio.run(asyncio.wait_for(clocks.act(ground, [trial], clock), 2))
+
+
+def test_who_would_not_ask_after_the_failure_of_another_meets_an_outage_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    met_by: list[Sequence[str]] = []
+
+    async def wholly(ground: object, name: str, cases: Sequence[str], ends: object) -> None:
+        met_by.append(cases)
+
+    monkeypatch.setattr(vaults, "wholly", wholly)
+    ground: Any = AsyncMock()
+    cases = ["vault/sealed/create", "vault/sealed/delete", "vault/killed/create"]
+    asyncio.run(vaults.run(ground, [*cases, "vault/killed/delete"]))
+    assert met_by == [[cases[0]], [cases[1]], [cases[2], "vault/killed/delete"]]
 
 
 # --- cases that can meet their fault
