@@ -145,8 +145,8 @@ class Replica:
     ) -> None:
         """Whatever ends first of what must not end ends the rest."""
         settings = self._settings
-        # One slow Vault takes half of that, and another one the rest.
-        queue = WorkQueue(classes_at_once=settings.workers // 2)
+        # More than one slow Vault takes.
+        queue = WorkQueue(classes_at_once=max(3, settings.workers // 2))
         cluster = Cluster(
             settings.cluster_name, settings.trust_domain, settings.mesh_root_namespace
         )

@@ -134,6 +134,7 @@ def _executor(kube: Kube, world: World, informers: Informers, rooms: Rooms) -> E
             wrote=informers.wrote,
             saw=informers.saw,
             forget=informers.forget,
+            uid_of=informers.uid_of,
             making=world.making,
             expect_gone=world.objects.taken,
         ),

@@ -13,6 +13,7 @@ MARKED = "tests/unit/core/test_marks_guards.py"
 ROOM = "tests/unit/providers/test_istio_room.py"
 NOTICED = "tests/unit/reconcile/test_notice_guards.py"
 ENDING = "tests/unit/engine/test_ending_guards.py"
+RACES = "tests/unit/engine/test_vault_races_guards.py"
 LATE = f"{ENDING}::test_after_its_deadline_it_ends_and_owes"
 RUNNING = "tests/unit/engine/test_running_guards.py"
 DELETION = "tests/cluster/test_deletion.py"
@@ -26,9 +27,12 @@ ENDS = (
         8,
         "What fails ever again is tried once more at its deadline, not after its back-off.",
         REVOKE,
-        "                self._due(identity.key, left + _MOMENT)\n",
-        "                pass\n",
-        (f"{ENDING}::test_what_fails_ever_again_is_tried_at_its_deadline",),
+        "            self._due(identity.key, left + _MOMENT)\n",
+        "            pass\n",
+        (
+            f"{ENDING}::test_what_fails_ever_again_is_tried_at_its_deadline",
+            f"{RACES}::test_at_its_deadline_it_is_tried_though_no_status_can_be_written",
+        ),
     ),
     Mutant(
         "class-goes-without-its-roles",
@@ -399,8 +403,8 @@ ENDS = (
         8,
         "A Vault at which nothing was ever written is owed nothing, and holds no deletion up.",
         "operator/agent_identity/providers/vault/backend.py",
-        "        if not (granted or agent_class.held):\n            return home, None\n",
-        "",
+        "self._why_unlisted(name) if granted or agent_class.held else None",
+        "self._why_unlisted(name)",
         (
             "tests/unit/engine/test_ending_guards.py::test_a_vault_that_was_never_reached_is_owed_nothing",
         ),

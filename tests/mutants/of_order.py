@@ -14,7 +14,10 @@ STEPS = "tests/unit/core/test_plan.py::test_giving_goes_up_and_taking_away_comes
 
 _TAKE = "        await self._tools.executor.take(changes.takes, facts, outcome)\n"
 _GIVE = """        await self._forget_gone_accounts(facts, outcome)
+        changes = await self._shut_out(changes, outcome)
         if changes.gives or self._lacks_finalizer(facts, decision):
+            if granted:
+                await self._look_at_those_who_leave(changes.gives)
             unseen = await self._look_at_callers(facts, changes.gives)
             seen_afresh = await self._look_afresh(facts, decision)
             if seen_afresh is None:
@@ -23,7 +26,8 @@ _GIVE = """        await self._forget_gone_accounts(facts, outcome)
             if unseen:
                 facts = _without(unseen, facts)
                 decision = decide(facts, self._tools.rooms)
-                changes = plan(decision, observed, self._tools.rooms, blind=blind)
+                anew = plan(decision, observed, self._tools.rooms, blind=blind)
+                changes = _to_do(anew, outcome)
             await self._give(changes, facts, decision, outcome)
             for problem in unseen.values():
                 outcome.note(self._room_of[Kind.AUTHORIZATION_POLICY], problem)

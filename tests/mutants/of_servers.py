@@ -26,8 +26,8 @@ SERVERS = (
         11,
         "Vault can't be watched: a drift there is found within a resync period.",
         ENGINE,
-        "                self._queue.add(key, random.Random(str(key)).random() * self._period)\n",
-        "                pass\n",
+        "                self._queue.add(key)\n            await _until",
+        "                pass\n            await _until",
         (f"{SECRETS}::test_a_deleted_role_comes_back",),
     ),
     Mutant(

@@ -11,6 +11,7 @@ WORLD = "operator/agent_identity/reconcile/world.py"
 CLASSES = "operator/agent_identity/reconcile/classes.py"
 ROOM = "tests/unit/providers/test_vault_room.py"
 GUARDS = "tests/unit/engine/test_vault_guards.py"
+RACES = "tests/unit/engine/test_vault_races_guards.py"
 NAMES = "tests/unit/core/test_names.py"
 WHOLE = f"{ROOM}::test_the_payload_is_always_whole"
 EXACT = f"{ROOM}::test_it_names_one_account_one_namespace_and_an_audience"
@@ -295,17 +296,100 @@ VAULT = (
         8,
         "The last class at a Vault goes after the identities whose end needs it.",
         OF_CLASS,
-        "is Claim.ENDING:\n                detail",
+        "is not Claim.WANTED:\n                detail",
         "is None:\n                detail",
         (f"{GUARDS}::test_the_last_class_at_a_vault_stays_until_deleted_identities_are_gone",),
+    ),
+    Mutant(
+        "unseen-owner-wants",
+        8,
+        "A class is not left while it can't be seen whose a role is.",
+        CLASSES,
+        '            detail = f"whose it is can\'t be seen: {failure.message}"\n',
+        "            return Claim.WANTED\n",
+        (
+            f"{RACES}::test_a_class_is_not_left_while_it_cannot_be_seen_whose_a_role_is",
+            f"{RACES}::test_that_it_cannot_be_seen_whose_a_role_is_is_told_and_tried_again",
+        ),
+    ),
+    Mutant(
+        "last-class-waits-only-for-deletions",
+        8,
+        "The last class at a Vault waits for a role that somebody else is taking away.",
+        OF_CLASS,
+        "is not Claim.WANTED:\n                detail",
+        "is Claim.ENDING:\n                detail",
+        (f"{RACES}::test_a_class_waits_for_a_role_that_its_identity_is_taking_away",),
+    ),
+    Mutant(
+        "owed-to-nobody",
+        8,
+        "A class waits for what came to be owed while it was left.",
+        CLASSES,
+        "        if self._owed(agent_class):\n",
+        "        if False:\n",
+        (f"{RACES}::test_a_class_waits_for_what_came_to_be_owed_while_it_was_left",),
+    ),
+    Mutant(
+        "written-while-it-is-taken",
+        11,
+        "A role is not written while it is being taken away: that would come later, over it.",
+        ROLES,
+        "        _not_going(home, role)\n        before =",
+        "        before =",
+        (f"{RACES}::test_a_role_is_not_written_while_it_is_being_taken_away[sweep]",),
+    ),
+    Mutant(
+        "known-before-it-is-listed",
+        7,
+        "A Vault is not taken for known before its roles are listed.",
+        HOMES,
+        "        listed = await home.vault.keys(",
+        "        self._known[self._home_of_class[agent_class.name]] = home\n"
+        "        listed = await home.vault.keys(",
+        (
+            f"{RACES}::test_a_right_at_a_vault_not_listed_yet_is_not_called_gone[list refused]",
+            f"{RACES}::test_a_deletion_waits_for_a_vault_not_listed_yet[list refused]",
+            f"{RACES}::test_while_the_first_list_is_under_way_no_role_is_written",
+        ),
+    ),
+    Mutant(
+        "two-inventories-of-one-place",
+        8,
+        "Two classes that list a place at the same time have one inventory of it.",
+        HOMES,
+        "        home.place = self._place_of(home)\n",
+        "",
+        (f"{RACES}::test_of_two_classes_that_list_a_place_first_both_have_the_same",),
+    ),
+    Mutant(
+        "busy-vault-taken-for-empty",
+        7,
+        "A Vault that a class could not look at yet may have a right that is withdrawn.",
+        BACKEND,
+        "        return self._troubles.get(class_name, busy)\n",
+        "        return self._troubles[class_name]\n",
+        (
+            f"{RACES}::test_a_right_at_a_vault_not_listed_yet_is_not_called_gone[busy]",
+            f"{RACES}::test_a_deletion_waits_for_a_vault_not_listed_yet[busy]",
+        ),
+    ),
+    Mutant(
+        "taken-out-by-hand-forgotten",
+        7,
+        "What somebody took out of a role by hand its tokens lose when the spec does.",
+        BACKEND,
+        '        digest = b"" if taken_out else digest_of(ref.kind, written(payload))\n',
+        "        digest = digest_of(ref.kind, written(payload))\n",
+        (f"{RACES}::test_what_somebody_took_out_of_a_role_its_tokens_lose_with_the_spec",),
     ),
     Mutant(
         "role-taken-by-others-forgotten",
         7,
         "Tokens of a role that others took away end when it is not wanted any more.",
         HOMES,
-        "        place.roles |= ours - (before - place.roles)\n",
-        "        place.roles = ours - (before - place.roles)\n",
+        "home.place.roles |= ours - (before - home.place.roles)",
+        "home.place.roles = ours - (before - home.place.roles)",
         (f"{GUARDS}::test_a_role_that_others_took_away_takes_its_tokens_with_it[nothing]",),
     ),
     Mutant(
@@ -371,8 +455,8 @@ VAULT = (
         8,
         "A role that was made while the list was on its way is not forgotten.",
         HOMES,
-        "place.roles |= ours - (before - place.roles)",
-        "place.roles = ours",
+        "home.place.roles |= ours - (before - home.place.roles)",
+        "home.place.roles = ours",
         (f"{GUARDS}::test_a_role_made_while_the_list_was_on_its_way_is_not_forgotten",),
     ),
     Mutant(
@@ -416,8 +500,8 @@ VAULT = (
         8,
         "A role that went while the list was on its way is not taken for one that is there.",
         HOMES,
-        "place.roles |= ours - (before - place.roles)",
-        "place.roles |= ours",
+        "home.place.roles |= ours - (before - home.place.roles)",
+        "home.place.roles |= ours",
         (f"{GUARDS}::test_a_role_that_went_while_the_list_was_on_its_way_is_not_taken_again",),
     ),
     Mutant(
@@ -509,8 +593,8 @@ VAULT = (
         11,
         "A role that one class is sweeping is not swept by another.",
         OF_CLASS,
-        "if role in place.roles and role not in place.going:",
-        "if role in place.roles:",
+        "if role in home.place.roles and role not in home.place.going:",
+        "if role in home.place.roles:",
         (f"{GUARDS}::test_what_nobody_wants_at_a_vault_with_two_addresses_is_swept_once",),
     ),
     Mutant(
@@ -518,8 +602,8 @@ VAULT = (
         11,
         "A role that is being taken away is not made anew, shut, by who would take it too.",
         ROLES,
-        "        if role in going:\n",
-        "        if role in ():\n",
+        "        _not_going(home, role)\n        going =",
+        "        going =",
         (f"{GUARDS}::test_what_is_being_swept_its_identity_does_not_make_anew",),
     ),
     Mutant(

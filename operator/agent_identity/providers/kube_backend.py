@@ -23,13 +23,14 @@ Remember = Callable[[Kind, Mapping[str, Any]], None]
 Making = Callable[[Resource], AbstractContextManager[None]]
 Expect = Callable[[Observed], None]
 Forget = Callable[[Ref, str], None]
+UIDOf = Callable[[Ref], str]
 _SOON = 0.05
 
 
 class KubeBackend:
     """wrote, saw, forget: put what was written, read, or seen to be gone, into the engine's cache.
-    making: around what makes an object. expect_gone: this object is about to be taken away by
-    us."""
+    uid_of: what that cache says; empty for what is not in it. making: around what makes an
+    object. expect_gone: this object is about to be taken away by us."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class KubeBackend:
         wrote: Remember,
         saw: Remember,
         forget: Forget,
+        uid_of: UIDOf,
         making: Making,
         expect_gone: Expect,
     ) -> None:
@@ -47,6 +49,7 @@ class KubeBackend:
         self._making = making
         self._expect_gone = expect_gone
         self._forget = forget
+        self._uid_of = uid_of
 
     async def observe(self, facts: Facts, *, granted: bool) -> Sight:
         uid = facts.identity.meta.uid
@@ -142,12 +145,14 @@ class KubeBackend:
 
     async def look_again(self, ref: Ref) -> dict[str, Any] | None:
         """An object as it is now, told to who keeps what was seen; None where there is none."""
+        before = self._uid_of(ref)
         try:
             body = await self._kube.get(_path(ref))
         except ApiError as error:
             if not error.absent:
                 raise
-            self._forget(ref, "")
+            # Another one may have been made while the answer was on its way.
+            self._forget(ref, before)
             return None
         self._saw(ref.kind, body)
         return body

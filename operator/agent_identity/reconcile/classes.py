@@ -9,7 +9,7 @@ from agent_identity.core.identity import AgentClass
 from agent_identity.core.names import vault_home
 from agent_identity.core.resource import CLEANUP_FINALIZER, Key
 from agent_identity.core.status import Report, class_status, overall
-from agent_identity.providers.contract import Claim, ClassRoom, MayBe
+from agent_identity.providers.contract import Claim, ClassRoom, Debt, MayBe
 from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.pipeline import Tools
 from agent_identity.reconcile.world import Enqueue
@@ -84,13 +84,15 @@ class ClassPipeline:
 
     async def _claim(self, may_be: MayBe, account: Key) -> Claim:
         """A view may be older than an identity: before it is nobody's, whose account it is is
-        looked at. No role stands before its account does, so without one it is nobody's."""
+        looked at. No role stands before its account does, so without one it is nobody's. Raises
+        Failed where that can't be seen."""
         if (known := self._known_claim(may_be, account)) is not Claim.NOBODYS:
             return known
         try:
             await self._second_look.look_at_owner(account)
-        except Failed:
-            return Claim.WANTED
+        except Failed as failure:
+            detail = f"whose it is can't be seen: {failure.message}"
+            raise Failed(failure.reason, detail, retry_after=failure.retry_after) from failure
         return self._known_claim(may_be, account)
 
     def _known_claim(self, may_be: MayBe, account: Key) -> Claim:
@@ -111,8 +113,7 @@ class ClassPipeline:
         """What is owed to this class's backend, which answers; why the first debt stays. It keeps
         no other from being paid."""
         unpaid: Problem | None = None
-        home = vault_home(agent_class.vault) if agent_class.vault else ""
-        for debt in self._ledger.owed_to(home):
+        for debt in self._owed(agent_class):
             try:
                 if await room.pay(agent_class, debt):
                     await self._ledger.strike(debt)
@@ -121,6 +122,10 @@ class ClassPipeline:
         if unpaid:
             log.warning("still owing: %s", unpaid.message)
         return unpaid
+
+    def _owed(self, agent_class: AgentClass) -> list[Debt]:
+        vault = agent_class.vault
+        return self._ledger.owed_to(vault_home(vault)) if vault else []
 
     async def _refuse(self, agent_class: AgentClass) -> Problem:
         problem = Invalid(Reason.INVALID_SPEC, agent_class.problem)
@@ -183,6 +188,9 @@ class ClassPipeline:
                 raise unpaid
         for room in rooms:
             await room.leave(agent_class, self._claim)
+        # An identity that could not wait any longer may have gone meanwhile.
+        if self._owed(agent_class):
+            raise Failed(Reason.BUSY, "what is left at its Vault is still owed", retry_after=_SOON)
 
 
 def _is_busy(report: Report) -> bool:

@@ -116,12 +116,15 @@ class Informers:
         """An object as a read told it, ahead of the watch."""
         self.owned[kind].remember(body)
 
+    def uid_of(self, ref: Ref) -> str:
+        """Of the object that is known by this name; empty where there is none."""
+        seen = self.owned[ref.kind].items.get(Key(ref.namespace, ref.name))
+        return seen.uid if seen else ""
+
     def forget(self, ref: Ref, uid: str) -> None:
-        """uid: of the object that is gone; empty for whichever had the name."""
-        key = Key(ref.namespace, ref.name)
-        seen = self.owned[ref.kind].items.get(key)
-        if seen and uid in ("", seen.uid):
-            self.owned[ref.kind].forget(key)
+        """uid: of the object that is gone."""
+        if uid and uid == self.uid_of(ref):
+            self.owned[ref.kind].forget(Key(ref.namespace, ref.name))
 
 
 def _observer(kind: Kind) -> Callable[[Mapping[str, Any]], Observed]:
@@ -209,11 +212,13 @@ class Engine:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _resync(self) -> None:
-        """Everything once a period, each key at its own moment of it."""
+        """Everything once a period, each key at its own moment of it, whatever else has looked."""
         while True:
-            for key in self._all_keys():
-                self._queue.add(key, random.Random(str(key)).random() * self._period)
-            await asyncio.sleep(self._period)
+            began = time.monotonic()
+            for share, key in sorted((random.Random(str(k)).random(), k) for k in self._all_keys()):
+                await _until(began + share * self._period)
+                self._queue.add(key)
+            await _until(began + self._period)
 
     async def _list_again(self) -> None:
         """Once a period too, and after others' lists; one that fails keeps nothing from being
@@ -398,3 +403,7 @@ class Engine:
         if self.ready.is_set() and self._queue.depth and now - self._moved_at > _STUCK_SECONDS:
             return "the queue does not move"
         return ""
+
+
+async def _until(moment: float) -> None:
+    await asyncio.sleep(max(0.0, moment - time.monotonic()))

@@ -60,7 +60,8 @@ class Pipeline:
         problems = {**decision.problems, **outcome.problems}
         busy = next((p for p in problems.values() if p.reason is Reason.BUSY), None)
         if busy and decision.verdict.problem is None:
-            return busy
+            # What was given up without an answer may be carried out yet: it is not to be hidden.
+            return next((p for p in problems.values() if p.reason is Reason.UNREACHABLE), busy)
         self._tell_repairs(facts, outcome)
         return await self._report(facts, decision, problems)
 
@@ -76,7 +77,10 @@ class Pipeline:
         await self._look_before_taking(facts, decision, changes.takes)
         await self._tools.executor.take(changes.takes, facts, outcome)
         await self._forget_gone_accounts(facts, outcome)
+        changes = await self._shut_out(changes, outcome)
         if changes.gives or self._lacks_finalizer(facts, decision):
+            if granted:
+                await self._look_at_those_who_leave(changes.gives)
             unseen = await self._look_at_callers(facts, changes.gives)
             seen_afresh = await self._look_afresh(facts, decision)
             if seen_afresh is None:
@@ -85,11 +89,19 @@ class Pipeline:
             if unseen:
                 facts = _without(unseen, facts)
                 decision = decide(facts, self._tools.rooms)
-                changes = plan(decision, observed, self._tools.rooms, blind=blind)
+                anew = plan(decision, observed, self._tools.rooms, blind=blind)
+                changes = _to_do(anew, outcome)
             await self._give(changes, facts, decision, outcome)
             for problem in unseen.values():
                 outcome.note(self._room_of[Kind.AUTHORIZATION_POLICY], problem)
         return facts, decision, outcome
+
+    async def _shut_out(self, changes: Plan, outcome: Outcome) -> Plan:
+        """Policies that do nothing else wait for no look at anything. What is left to be done."""
+        narrowing = [a for a in changes.gives if self._newcomers.only_narrow([a])]
+        await self._tools.executor.give(narrowing, outcome, missing=())
+        self._newcomers.wrote(outcome.done)
+        return _to_do(changes, outcome)
 
     async def _give(
         self, changes: Plan, facts: Facts, decision: Decision, outcome: Outcome
@@ -135,11 +147,13 @@ class Pipeline:
         granted = decision.verdict.standing is Standing.GRANTED
         return granted and not facts.identity.meta.held
 
-    async def _look_at_callers(self, facts: Facts, gives: Sequence[Action]) -> dict[str, Problem]:
-        """Look at every agent that gets something by the policies that are written now, and at who
-        would leave one of others. Principals of those that could not be read, and why."""
+    async def _look_at_those_who_leave(self, gives: Sequence[Action]) -> None:
         leaving = await self._newcomers.shut_out(gives)
         await self._tools.second_look.look_at_those(leaving)
+
+    async def _look_at_callers(self, facts: Facts, gives: Sequence[Action]) -> dict[str, Problem]:
+        """Look at every agent that gets something by the policies that are written now. Principals
+        of those that could not be read, and why."""
         new = await self._newcomers.among(self._agents_called_by(facts), gives)
         unseen = await self._tools.fresh.look_at_agents(new.values())
         return {principal: unseen[agent] for principal, agent in new.items() if agent in unseen}
@@ -217,6 +231,11 @@ class Pipeline:
 
     def _forget(self, _key: Key, uid: str) -> None:
         self._settled.pop(uid, None)
+
+
+def _to_do(changes: Plan, outcome: Outcome) -> Plan:
+    done = {action.ref for action in outcome.done if action.gives}
+    return replace(changes, gives=tuple(a for a in changes.gives if a.ref not in done))
 
 
 def _reports(

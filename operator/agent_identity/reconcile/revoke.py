@@ -7,7 +7,6 @@ is recorded as owed, and paid later.
 
 import time
 from collections.abc import Callable
-from datetime import datetime
 
 from agent_identity.api.conditions import ConditionType, EventReason, Reason
 from agent_identity.clients.kube import ApiError
@@ -38,16 +37,24 @@ _MOMENT = 0.05
 
 
 class Revoker:
-    """deadline: seconds after which a deletion no longer waits for anybody. due: makes a key due
-    after so many seconds."""
+    """deadline: seconds after which a deletion no longer waits for anybody, from when this process
+    first tries: clocks differ, and before that nobody may have worked. due: makes a key due after
+    so many seconds."""
 
     def __init__(
-        self, tools: Tools, ledger: Ledger, *, deadline: float, due: Callable[[Key, float], None]
+        self,
+        tools: Tools,
+        ledger: Ledger,
+        *,
+        deadline: float,
+        due: Callable[[Key, float], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tools = tools
         self._ledger = ledger
         self._deadline = deadline
         self._due = due
+        self._clock = clock
         self._known_since: dict[str, float] = {}
         self._owing: set[str] = set()
         self._room_of = rooms_by_kind(tools.rooms)
@@ -60,17 +67,18 @@ class Revoker:
             return None
         left = self._seconds_left(identity)
         late = left < 0
-        # However long ago it was deleted: nobody may have worked meanwhile.
+        if not late:
+            # What fails is tried ever less often, and then would wait for longer.
+            self._due(identity.key, left + _MOMENT)
         if self._tools.first.hold(identity.key):
             return Failed(Reason.BUSY, "those it calls shut it out first", retry_after=_SOON)
         lag = not late and self._tools.first.lag(identity.key)
         outcome = await self._take_away(facts, late=late, rights_only=lag)
-        if problem := next(iter(outcome.problems.values()), None):
+        # What was given up without an answer may be carried out yet: it is not to be hidden.
+        told = sorted(outcome.problems.values(), key=lambda p: p.reason is not Reason.UNREACHABLE)
+        if problem := next(iter(told), None):
             if problem.reason is not Reason.BUSY:
                 await self._say(facts, problem)
-            if not late:
-                # What fails is tried ever less often, and then would wait for longer.
-                self._due(identity.key, left + _MOMENT)
             return problem
         if lag or outcome.held:
             return Failed(
@@ -82,11 +90,9 @@ class Revoker:
         return None
 
     def _seconds_left(self, identity: Identity) -> float:
-        """Until the deadline, by what the API server wrote, or since we know of it: a clock may be
-        behind."""
-        known = self._known_since.setdefault(identity.meta.uid, time.monotonic())
-        waited = max(_seconds_since(identity.meta.deleted), time.monotonic() - known)
-        return self._deadline - waited
+        """Until the deadline."""
+        at = self._clock()
+        return self._known_since.setdefault(identity.meta.uid, at) + self._deadline - at
 
     async def _take_away(self, facts: Facts, *, late: bool, rights_only: bool) -> Outcome:
         """rights_only: account and policies stay until the callees no longer name it."""
@@ -202,8 +208,3 @@ class Revoker:
     async def _is_there(self, key: Key) -> bool:
         await self._tools.fresh.look_at_identity(key)
         return key in self._tools.world.identities
-
-
-def _seconds_since(stamp: str) -> float:
-    then = datetime.fromisoformat(stamp)
-    return datetime.now(then.tzinfo).timestamp() - then.timestamp()

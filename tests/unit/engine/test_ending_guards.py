@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from types import SimpleNamespace
 
 import pytest
 from test_memory_guards import DELETED, Json, told
@@ -18,12 +17,12 @@ from agent_identity.clients.kube import ApiError
 from agent_identity.core.errors import Failed
 from agent_identity.core.resource import Key
 from agent_identity.providers.contract import Debt
-from agent_identity.reconcile import revoke
 from agent_identity.reconcile.callees_first import PATIENCE_SECONDS
 from agent_identity.reconcile.debts import Ledger
 
 DOWN = Failed(Reason.UNREACHABLE, "no answer")
-LONG_AGO = 100.0
+OVER = -1.0
+"""A deadline that is over at once."""
 LOOKS = 6
 LEDGER = "/api/v1/namespaces/agent-identity-system/configmaps/agent-identity-debts"
 CLOSED = {"PeerAuthentication", "AuthorizationPolicy"}
@@ -165,13 +164,13 @@ async def test_callees_close_before_anything_goes(end: str) -> None:
 @told
 async def test_a_callee_that_lags_for_ever_holds_nobody() -> None:
     """Nor does one that had no time: the deletion may be older than this process."""
-    op = Operator()
+    op = Operator(deadline=OVER)
     await op.ready()
     caller = {"kind": "AgentIdentity", "name": "agent"}
     op.identity("callee", inbound={**OPEN, "rules": [{**OPEN["rules"][0], "from": [caller]}]})
     op.queue.add(Key("agents", "callee"))
     before = op.there()
-    op.delete(at=time.time() - LONG_AGO)
+    op.delete()
     await op.turn()
     assert op.there() == before
     op.now += PATIENCE_SECONDS
@@ -269,11 +268,11 @@ async def test_those_who_lose_their_rights_together_do_not_wait_for_each_other(e
 @pytest.mark.parametrize("broken", ["DELETE auth", "DELETE identity", ""])
 @told
 async def test_after_its_deadline_it_ends_and_owes(broken: str) -> None:
-    op = Operator()
+    op = Operator(deadline=OVER)
     await op.ready()
     op.log_in()
     op.vault.broken[broken] = DOWN
-    op.delete(at=time.time() - LONG_AGO)
+    op.delete()
     await op.turn()
     assert gone(op)
     assert op.there() <= {"VaultRole"}
@@ -285,7 +284,7 @@ async def test_after_its_deadline_it_ends_and_owes(broken: str) -> None:
 @pytest.mark.parametrize("vault", ["known", "never seen"])
 @told
 async def test_that_something_is_owed_is_told_once_and_when_it_is_stored(vault: str) -> None:
-    op = Operator()
+    op = Operator(deadline=OVER)
     await op.ready()
     op.log_in()
     if vault == "never seen":
@@ -293,7 +292,7 @@ async def test_that_something_is_owed_is_told_once_and_when_it_is_stored(vault: 
     op.vault.broken[""] = DOWN
     await op.serve()
     op.quiet()
-    op.delete(at=time.time() - LONG_AGO)
+    op.delete()
     told_of = []
     for out_of_order in (f"PATCH {LEDGER}", f"PATCH {op.path_of('agent')}", "nothing"):
         op.api.broken = {out_of_order: DOWN}
@@ -305,12 +304,12 @@ async def test_that_something_is_owed_is_told_once_and_when_it_is_stored(vault: 
 
 @told
 async def test_after_its_deadline_a_vault_that_was_never_seen_is_owed() -> None:
-    op = Operator()
+    op = Operator(deadline=OVER)
     await op.ready()
     op.restart()
     op.vault.broken[""] = DOWN
     await op.serve()
-    op.delete(at=time.time() - LONG_AGO)
+    op.delete()
     await op.turn()
     assert gone(op)
     assert [(d["account"], d["home"]) for d in debts(op)] == [("agent", HOME)]
@@ -335,12 +334,12 @@ async def test_what_fails_ever_again_is_tried_at_its_deadline() -> None:
     op = Operator(deadline=0.1)
     await op.ready()
     op.vault.broken[""] = DOWN
-    # By a clock that is ahead, so that only the time since it is known counts.
-    op.delete(at=time.time() + LONG_AGO)
+    op.delete()
     await op.turn()
     await op.drain()
     assert await op.turn() is not None
     assert await op.queue.get() == Key("agents", "agent")
+    op.now += 1
     assert await op.turn() is None
     assert gone(op)
 
@@ -359,22 +358,22 @@ async def test_before_its_deadline_it_waits_and_says_so() -> None:
 
 @told
 async def test_what_is_owed_is_stored_before_the_identity_goes() -> None:
-    op = Operator()
+    op = Operator(deadline=OVER)
     await op.ready()
     op.vault.broken[""] = DOWN
     op.api.broken[f"PATCH {LEDGER}"] = DOWN
-    op.delete(at=time.time() - LONG_AGO)
+    op.delete()
     await op.turn()
     assert not gone(op)
 
 
 @told
 async def test_what_is_owed_is_paid_when_vault_answers() -> None:
-    op = Operator()
+    op = Operator(deadline=OVER)
     await op.ready()
     op.log_in()
     op.vault.broken[""] = DOWN
-    op.delete(at=time.time() - LONG_AGO)
+    op.delete()
     await op.turn()
     # What is owed for thousands has to go into one object.
     assert len(debts(op)) == 1
@@ -486,18 +485,16 @@ async def test_what_guards_a_right_stays_until_the_right_is_gone(right: str) -> 
     assert op.there() == set()
 
 
+@pytest.mark.parametrize("clock", ["ahead", "behind"])
 @told
-async def test_a_clock_that_is_behind_keeps_no_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
-    op = Operator(deadline=LONG_AGO)
+async def test_a_deadline_counts_from_the_first_try(clock: str) -> None:
+    op = Operator()
     await op.ready()
     op.vault.broken["DELETE"] = DOWN
-    op.delete()
+    op.delete(at=time.time() + (-1000 if clock == "ahead" else 1000))
     await op.turn()
     assert not gone(op)
-    later = time.monotonic() + LONG_AGO + 1
-    # The event loop's own clock goes on as it is.
-    monkeypatch.setattr(revoke, "time", SimpleNamespace(monotonic=lambda: later))
-    for _ in range(3):
-        await op.turn()
+    op.now += op.deadline + 1
+    await op.turn()
     assert gone(op)
     assert debts(op)

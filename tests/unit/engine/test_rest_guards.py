@@ -252,6 +252,34 @@ def engine_of(
     )
 
 
+class Idle:
+    """A pipeline that finds everything in place."""
+
+    async def reconcile(self, facts: Facts) -> None:
+        return
+
+
+@told
+async def test_no_event_puts_off_the_look_of_a_period() -> None:
+    """An event ends what is due later; so a period's look is made due when its time has come."""
+    op = Operator()
+    op.identity()
+    delays: list[float] = []
+    thrice = asyncio.Event()
+
+    def due(key: Key, delay: float = 0.0) -> None:
+        if key == Key("agents", "agent"):
+            delays.append(delay)
+        if len(delays) == 3:
+            thrice.set()
+
+    op.queue.add = due  # type: ignore[method-assign]
+    run = asyncio.create_task(engine_of(op, Idle(), resync_seconds=0.01).run())
+    await thrice.wait()
+    run.cancel()
+    assert delays[:3] == [0.0] * 3
+
+
 @told
 async def test_nothing_is_decided_before_everything_was_listed() -> None:
     op, clumsy = Operator(), Clumsy()

@@ -1,9 +1,13 @@
 """Who is let in anew is looked at first; who is let in already, and who goes, waits for nobody."""
 
+import asyncio
+
 import pytest
 from test_grants_guards import DOWN, POLICY, asks, granted, let_in, lose, rule, write
 from test_memory_guards import Json, told
 from test_wiring_guards import CLASS, FULL, NAMES, Operator
+
+from agent_identity.core.resource import Kind, Ref
 
 
 def close_all(op: Operator) -> None:
@@ -218,11 +222,86 @@ async def test_who_cannot_be_looked_at_is_shut_out(why: str) -> None:
 @told
 async def test_who_leaves_a_policy_that_was_written_here_is_not_looked_at() -> None:
     op = await called("agent", "other")
-    op.identity("callee", inbound={"enforcement": "Enforce", "rules": [rule("other")]})
+    op.identity("third")
+    await op.turn("third")
+    op.identity("callee", inbound={"enforcement": "Enforce", "rules": [rule("other", "third")]})
     op.quiet()
     assert await op.turn("callee") is None
-    assert callers(op) == {"other"}
+    assert callers(op) == {"other", "third"}
     assert not op.touched(f"GET {ACCOUNT}")
+
+
+@told
+async def test_an_answer_from_before_an_account_was_made_takes_it_for_nobody() -> None:
+    op = await called("other")
+    op.identity("callee", inbound={"enforcement": "Enforce", "rules": [rule("agent")]})
+    await op.turn("callee")
+    op.identity("agent")
+    plain, overtaken = op.api.get, asyncio.Event()
+
+    async def slow(path: str) -> Json:
+        try:
+            return await plain(path)
+        finally:
+            await overtaken.wait()
+
+    op.api.get = slow  # type: ignore[method-assign]
+    look = asyncio.create_task(op.executor.look_again(Ref(Kind.SERVICE_ACCOUNT, "agents", "agent")))
+    await asyncio.sleep(0)
+    op.api.get = plain  # type: ignore[method-assign]
+    await op.turn("agent")
+    overtaken.set()
+    await look
+    await op.turn("callee")
+    assert callers(op) == {"agent"}
+
+
+@told
+async def test_a_policy_that_is_shut_is_shut_without_a_look_at_those_in_it() -> None:
+    op = await called("agent", "other")
+    op.start_anew()
+    await op.serve()
+    op.namespace(agents="no")
+    op.quiet()
+    await op.turn("callee")
+    assert callers(op) == set()
+    assert not op.touched(f"GET {ACCOUNT}")
+
+
+@told
+async def test_who_goes_is_shut_out_though_others_come_and_go_meanwhile() -> None:
+    op = await called("other")
+    rules = [
+        rule() | {"from": [{"kind": "AllAgentIdentities", "namespace": "agents"}]},
+        rule(name="web") | {"from": [{"kind": "ServiceAccount", "namespace": "web", "name": "x"}]},
+    ]
+    op.identity("callee", inbound={"enforcement": "Enforce", "rules": rules}, **FULL)
+    for _ in range(2):
+        await op.turn("callee")
+    assert "x" in callers(op)
+    op.identity("callee", inbound={"enforcement": "Enforce", "rules": rules[:1]}, **FULL)
+    plain = op.api.get
+
+    async def meanwhile(path: str) -> Json:
+        op.identity("other", rbac={"clusterRoles": ["no-such"]})
+        return await plain(path)
+
+    op.api.get = meanwhile  # type: ignore[method-assign]
+    op.lose("RoleBinding", "callee")
+    await op.turn("callee")
+    assert "x" not in callers(op)
+
+
+@told
+async def test_what_was_given_up_is_told_though_something_else_is_busy() -> None:
+    op = await called("other")
+    inbound = {"enforcement": "Enforce", "rules": [rule("other")]}
+    op.identity("callee", inbound=inbound, vault={"policies": ["team"]})
+    await op.turn("callee")
+    op.tamper("AuthorizationPolicy", "callee", seen=False, metadata={"annotations": {"a": "b"}})
+    op.identity("callee", vault=FULL["vault"])
+    op.vault.broken["WRITE auth"] = DOWN
+    assert await op.turn("callee") is DOWN
 
 
 @told

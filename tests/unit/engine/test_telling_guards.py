@@ -81,11 +81,11 @@ async def test_the_metric_of_debts_shows_what_is_owed() -> None:
 
 @told
 async def test_what_a_deletion_leaves_at_vault_is_shown_until_it_is_paid() -> None:
-    op = Operator(deadline=0)
+    op = Operator(deadline=-1)
     await op.ready()
     op.log_in()
     op.vault.broken[""] = DOWN
-    op.delete(at=0)
+    op.delete()
     await op.turn()
     assert owed() == 1
     op.vault.broken.clear()

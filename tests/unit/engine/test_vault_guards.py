@@ -6,14 +6,13 @@ from typing import Any, cast
 
 import pytest
 from test_memory_guards import DELETED, Json, MemoryVault, told
-from test_rest_guards import engine_of
+from test_rest_guards import Idle, engine_of
 from test_wiring_guards import CLASS, CLEANUP, FULL, HOME, Operator
 
 from agent_identity.api.conditions import Reason
 from agent_identity.clients.kube import ApiError
 from agent_identity.clients.vault import Vault
 from agent_identity.core.errors import Failed, Problem
-from agent_identity.core.facts import Facts
 from agent_identity.core.resource import Key, Kind
 from agent_identity.providers.contract import Claim, Debt
 
@@ -181,9 +180,9 @@ async def test_a_role_that_may_be_at_a_vault_not_listed_yet_is_not_called_gone()
 
 @told
 async def test_what_may_be_at_a_vault_not_listed_yet_is_owed() -> None:
-    op = await _withdrawn_while_nobody_knows_of_the_role(deadline=0)
+    op = await _withdrawn_while_nobody_knows_of_the_role(deadline=-1)
     await op.turn()
-    op.delete(at=0)
+    op.delete()
     await op.turn()
     assert op.there() == {"VaultRole"}
     op.vault.broken.clear()
@@ -858,13 +857,6 @@ async def test_at_another_vault_a_role_of_the_same_name_goes(by: str) -> None:
 
 
 # --- a class whose finalizer was taken off by hand
-
-
-class Idle:
-    """A pipeline that does nothing."""
-
-    async def reconcile(self, facts: Facts) -> None:
-        return
 
 
 async def _freed_by_hand(op: Operator) -> None:

@@ -119,6 +119,7 @@ class Operator:
             wrote=informers.wrote,
             saw=informers.saw,
             forget=informers.forget,
+            uid_of=informers.uid_of,
             making=self.world.making,
             expect_gone=self.world.objects.taken,
         )
@@ -132,7 +133,12 @@ class Operator:
         tools = Tools(self.world, *parts)
         self.pipeline = Pipeline(tools)
         self.ledger = Ledger(kube, "agent-identity-system", recorded=lambda _: None)
-        self.revoker = Revoker(tools, self.ledger, deadline=self.deadline, due=self.queue.add)
+        self.revoker = Revoker(
+            *(tools, self.ledger),
+            deadline=self.deadline,
+            due=self.queue.add,
+            clock=lambda: self.now,
+        )
         self.grants = GrantPipeline(tools, rooms.grant_room)
         self.classes = ClassPipeline(tools, rooms.class_rooms, self.ledger, enqueue=self.queue.add)
 

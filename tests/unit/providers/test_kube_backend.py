@@ -45,6 +45,7 @@ def refusal(*, escalates: bool, there: bool) -> ApiError:
         wrote=lambda *_: None,
         saw=lambda *_: None,
         forget=lambda *_: None,
+        uid_of=lambda _: "",
         making=lambda _: nullcontext(),
         expect_gone=lambda _: None,
     )

@@ -54,14 +54,15 @@ class VaultBackend(VaultClasses):
         agent_class = facts.agent_class
         if agent_class is None or agent_class.vault is None or facts.identity.vault is None:
             return "", next(iter(self._unlisted(facts).values()), None)
-        home = vault_home(agent_class.vault)
-        trouble = self._troubles.get(agent_class.name)
+        home, name = vault_home(agent_class.vault), agent_class.name
         if home in self._homes:
-            return home, trouble if granted else None
-        if not (granted or agent_class.held):
-            return home, None
-        detail = f"the Vault of class {agent_class.name} has not been looked at yet"
-        return home, trouble or Failed(Reason.BUSY, detail, retry_after=SOON)
+            return home, self._troubles.get(name) if granted else None
+        return home, self._why_unlisted(name) if granted or agent_class.held else None
+
+    def _why_unlisted(self, class_name: str) -> Problem:
+        detail = f"the Vault of class {class_name} has not been looked at yet"
+        busy = Failed(Reason.BUSY, detail, retry_after=SOON)
+        return self._troubles.get(class_name, busy)
 
     def _unlisted(self, facts: Facts) -> dict[str, Problem]:
         """Home → why it has not been listed since the start, where an identity that asks for no
@@ -69,11 +70,7 @@ class VaultBackend(VaultClasses):
         told = any(row[0] == CONDITION for row in facts.identity.conditions)
         if facts.identity.vault is not None or not told:
             return {}
-        return {
-            home: trouble
-            for name, trouble in self._troubles.items()
-            if (home := self._homes.of_class(name)) and home not in self._homes
-        }
+        return {home: self._why_unlisted(name) for home, name in self._homes.unlisted().items()}
 
     async def _seen(self, home: Home, ref: Ref, facts: Facts, *, here: str) -> Observed | None:
         """here: where it is to be; empty where nowhere. What is to go need not be read. While that
@@ -84,8 +81,11 @@ class VaultBackend(VaultClasses):
         payload = await home.vault.read(home.role_path(ref.name))
         if payload is None:
             return None
-        home.place.policies_of[ref.name] = given_by(payload)
-        digest = digest_of(ref.kind, written(payload))
+        known, given = home.place.policies_of.get(ref.name, ()), given_by(payload)
+        # What somebody took out of it by hand, issued tokens still have: it is to be written again.
+        taken_out = [policy for policy in known if policy not in given]
+        home.place.policies_of[ref.name] = (*given, *taken_out)
+        digest = b"" if taken_out else digest_of(ref.kind, written(payload))
         return None if unreached and digest == _due(facts) else _role(ref, digest)
 
     async def create(self, resource: Resource) -> None:

@@ -108,22 +108,27 @@ class Homes:
         return Home(vault, mount, Place(str(mounts[f"{mount}/"]["accessor"])))
 
     async def enter(self, agent_class: AgentClass) -> Home:
-        """The class's home with a fresh list of roles; refused where the prefix is not ours."""
+        """The class's home with a fresh list of roles; refused where the prefix is not ours. A role
+        that others took away stays until it is taken away here: its tokens live on."""
         home = await self.look_up(agent_class)
         await self._claim_prefix(home)
-        home.place = next((h.place for h in self._known.values() if h.is_at(home)), home.place)
-        self._known[self._home_of_class[agent_class.name]] = home
-        await self._list(home)
-        return home
-
-    async def _list(self, home: Home) -> None:
-        """A role that others took away stays until it is taken away here: its tokens live on."""
-        place = home.place
-        before = set(place.roles)
+        before = set(self._place_of(home).roles)
         listed = await home.vault.keys(f"auth/{home.mount}/role")
         ours = {r for r in listed if split_vault_role(self._cluster, r)}
+        # Another class may have listed the place first, meanwhile.
+        home.place = self._place_of(home)
         # What was taken away while the list was on its way may be in it.
-        place.roles |= ours - (before - place.roles)
+        home.place.roles |= ours - (before - home.place.roles)
+        self._known[self._home_of_class[agent_class.name]] = home
+        return home
+
+    def _place_of(self, home: Home) -> Place:
+        """Where others have been already, if it is the same."""
+        return next((h.place for h in self._known.values() if h.is_at(home)), home.place)
+
+    def unlisted(self) -> dict[str, str]:
+        """Homes of classes that have not been listed → one of these classes."""
+        return {home: c for c, home in self._home_of_class.items() if home not in self._known}
 
     def of_class(self, class_name: str) -> str:
         """The home that a class of this name has; empty where it never had one."""

@@ -1,6 +1,6 @@
 """What a class needs at its Vault: its policies, and that nothing is there that nobody wants."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from agent_identity.api.conditions import ConditionType, Reason
@@ -79,26 +79,24 @@ class VaultClasses:
 
     async def _sweep(self, home: Home, claims: Claims) -> Failed | None:
         """Goes on with the others where one role can't be taken away; why the first could not."""
-        failures: dict[str, Failed] = {}
-        async for role in self._nobodys(home, claims):
+        """What failed before comes last: after a failure Vault may be left alone for a moment."""
+        place, failures = home.place, dict[str, Failed]()
+        for role in sorted(place.roles, key=lambda role: (role in place.left, role)):
             try:
                 with self._roles.unnamed(role):
-                    await self._roles.take(home, role)
+                    await self._take_if_nobodys(home, role, claims)
             except Failed as failure:
-                home.place.left.add(role)
+                place.left.add(role)
                 failures[role] = failure
         return _left_over(failures)
 
-    async def _nobodys(self, home: Home, claims: Claims) -> AsyncIterator[str]:
+    async def _take_if_nobodys(self, home: Home, role: str, claims: Claims) -> None:
         """Asked for each role just before it goes: an identity may have come since the list, and
-        another class may be taking it away. What failed before comes last: after a failure Vault
-        may be left alone for a moment."""
-        place = home.place
-        for role in sorted(place.roles, key=lambda role: (role in place.left, role)):
-            if await self._claim(home, role, claims) is not Claim.NOBODYS:
-                continue
-            if role in place.roles and role not in place.going:
-                yield role
+        another class may be taking it away."""
+        if await self._claim(home, role, claims) is not Claim.NOBODYS:
+            return
+        if role in home.place.roles and role not in home.place.going:
+            await self._roles.take(home, role)
 
     async def _claim(self, home: Home, role: str, claims: Claims) -> Claim:
         owner = split_vault_role(self._cluster, role)
@@ -112,13 +110,15 @@ class VaultClasses:
         await self._remove_policies(agent_class, home, keep=set())
         # Nothing may be awaited between this look and the end: of two that go, one is the last.
         if self._homes.is_last_at(home.place, agent_class.name):
-            await self._wait_for_ends(home, claims)
+            await self._wait_for_the_rest(home, claims)
         self._homes.leave(agent_class.name)
         self._troubles.pop(agent_class.name, None)
 
-    async def _wait_for_ends(self, home: Home, claims: Claims) -> None:
+    async def _wait_for_the_rest(self, home: Home, claims: Claims) -> None:
+        """Somebody else is taking these away, or has given up just now: without a class nobody
+        could."""
         for role in sorted(home.place.roles):
-            if await self._claim(home, role, claims) is Claim.ENDING:
+            if await self._claim(home, role, claims) is not Claim.WANTED:
                 detail = "the role of an identity that is being deleted is still there"
                 raise Failed(Reason.BUSY, detail, retry_after=SOON)
 
@@ -145,8 +145,7 @@ class VaultClasses:
         # A new identity may have the account, and so the role, by now; the old UID is gone.
         if not self._accounts(Key(debt.namespace, debt.account)):
             with self._roles.unnamed(role):
-                await home.vault.delete(home.role_path(role))
-            home.place.lose(role)
+                await self._roles.take(home, role)
         await self._roles.forget(home, debt.uid, role)
         return True
 

@@ -30,6 +30,8 @@ class Roles:
         home.place.policies_of[role] = given_by(payload)
 
     async def rewrite(self, home: Home, role: str, payload: Body) -> None:
+        """Raises Busy while it is being taken away: that may come later, over this."""
+        _not_going(home, role)
         before = home.place.policies_of.get(role, ())
         # Issued tokens keep the policies that they were issued with.
         if set(before) - set(payload["token_policies"]):
@@ -40,9 +42,8 @@ class Roles:
     async def take(self, home: Home, role: str) -> None:
         """Raises Busy while it is being taken already: of an identity's end and a sweep of its
         class the later one would make anew, shut, what the other has just deleted."""
+        _not_going(home, role)
         going = home.place.going
-        if role in going:
-            raise Failed(Reason.BUSY, "the role is being taken away", retry_after=SOON)
         going.add(role)
         try:
             await self._take(home, role)
@@ -83,6 +84,11 @@ class Roles:
         except Failed as failure:
             told = failure.message.replace(role, f"{self._cluster}_*")
             raise Failed(failure.reason, told, retry_after=failure.retry_after) from failure
+
+
+def _not_going(home: Home, role: str) -> None:
+    if role in home.place.going:
+        raise Failed(Reason.BUSY, "the role is being taken away", retry_after=SOON)
 
 
 def _unended(payload: Body) -> Body:
