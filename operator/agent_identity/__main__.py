@@ -1,9 +1,8 @@
 """The process of the operator."""
 
+import asyncio
 import os
 import sys
-
-import uvloop
 
 from agent_identity.replica import Replica
 from agent_identity.settings import SettingsError, read_settings
@@ -19,7 +18,8 @@ def main() -> None:
         raise SystemExit(2) from None
     set_up_logging(settings.log_level)
     log.info("agent-identity-operator starts for cluster %s", settings.cluster_name)
-    uvloop.run(Replica(settings).run())
+    # Not uvloop: it sends past the socket that asks the fence (clients/lease.py).
+    asyncio.run(Replica(settings).run())
 
 
 if __name__ == "__main__":
