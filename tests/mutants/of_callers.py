@@ -46,8 +46,8 @@ CALLERS = (
         1,
         "The policy of an identity that may have nothing stays: without one everybody is let in.",
         ISTIO,
-        "if not granted and not _was_guarded(facts):",
-        "if not granted:",
+        "return _closed(facts) if _was_guarded(facts) else",
+        "return () if _was_guarded(facts) else",
         (f"{ORDER}::test_a_stalled_identity_keeps_mtls_and_deny_and_nothing_else",),
     ),
     Mutant(
@@ -55,8 +55,8 @@ CALLERS = (
         1,
         "The policy of an identity that may have nothing has no rules.",
         ISTIO,
-        "return _all_policies(facts) if granted else _policies(facts, [])",
-        "return _all_policies(facts)",
+        "return (*_policies(facts, []), ",
+        "return (*_all_policies(facts), ",
         (f"{ORDER}::test_a_stalled_identity_keeps_mtls_and_deny_and_nothing_else",),
     ),
     Mutant(

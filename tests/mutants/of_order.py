@@ -14,7 +14,6 @@ STEPS = "tests/unit/core/test_plan.py::test_giving_goes_up_and_taking_away_comes
 
 _TAKE = "        await self._tools.executor.take(changes.takes, facts, outcome)\n"
 _GIVE = """        await self._forget_gone_accounts(facts, outcome)
-        changes = await self._shut_out(changes, outcome)
         if changes.gives or self._lacks_finalizer(facts, decision):
             if granted:
                 await self._look_at_those_who_leave(changes.gives)

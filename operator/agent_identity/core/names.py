@@ -5,7 +5,7 @@
 
 from agent_identity.api.v1alpha1 import AgentIdentityClassSpec, ClassVault
 from agent_identity.core.identity import Identity
-from agent_identity.core.resource import MESH_KINDS, Key, Kind, Ref, Subject
+from agent_identity.core.resource import MESH_KINDS, STAGES, Key, Kind, Ref, Stage, Subject
 
 
 def account_ref(identity: Identity) -> Ref:
@@ -19,8 +19,15 @@ def policy_name(identity_name: str) -> str:
 
 def waypoint_policy_ref(identity: Key) -> Ref:
     """The AuthorizationPolicy that a waypoint enforces. A dot can't stand in a name of ours."""
-    name = f"{policy_name(identity.name)}.waypoint"
+    name = f"{policy_name(identity.name)}{_WAYPOINT}"
     return Ref(Kind.AUTHORIZATION_POLICY, identity.namespace, name)
+
+
+def stage_of(ref: Ref) -> Stage:
+    """When it is given, and taken away, beside the other objects of one identity."""
+    if ref.kind == Kind.AUTHORIZATION_POLICY and ref.name.endswith(_WAYPOINT):
+        return Stage.WAYPOINT
+    return STAGES[ref.kind]
 
 
 def grant_policy_name(grant_name: str, part: str = "") -> str:
@@ -110,5 +117,6 @@ def identity_named_by(ref: Ref) -> str:
     return ""
 
 
+_WAYPOINT = ".waypoint"
 _POLICY_PREFIX = "agentidentity-"
 _GRANT_PREFIX = "agentaccessgrant-"

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from agent_identity.core.names import stage_of
 from agent_identity.core.resource import STAGES, Kind, Observed, Ref, Resource, Stage
 
 
@@ -31,7 +32,7 @@ class Action:
 
     @property
     def stage(self) -> Stage:
-        return STAGES[self.ref.kind]
+        return stage_of(self.ref)
 
     @property
     def gives(self) -> bool:

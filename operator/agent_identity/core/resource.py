@@ -30,8 +30,10 @@ class Stage(IntEnum):
 
     ACCOUNT = 1
     MTLS = 2
-    POLICY = 3
-    GRANT = 4
+    WAYPOINT = 3
+    """A waypoint passes on whatever no policy is bound to: it is let in once one is."""
+    POLICY = 4
+    GRANT = 5
 
 
 STAGES: Mapping[Kind, Stage] = {

@@ -14,7 +14,7 @@ from agent_identity.providers.contract import Backend, Debt
 from agent_identity.providers.kube_backend import KubeBackend
 from agent_identity.telemetry import log
 
-_GUARDS = (Stage.MTLS, Stage.POLICY)
+_GUARDS = (Stage.MTLS, Stage.WAYPOINT, Stage.POLICY)
 _SOON = 0.05
 Owe = Callable[[tuple[Debt, ...]], Awaitable[None]]
 
@@ -165,11 +165,13 @@ class Executor:
     ) -> None:
         """Stage by stage, each stage at once. missing: what must be made before the first right
         is given; None: it can't be said yet, so no new right is. Nor is one while a guard that
-        others changed can't be put right."""
-        required = set(missing or ())
+        others changed can't be put right; nor is a waypoint let in, before its policy is."""
+        required, waypoints = set(missing or ()), set[Ref]()
         for stage, group in groupby(actions, key=lambda a: a.stage):
             batch = list(group)
             made = {a.ref for a in outcome.done if a.gives}
+            if stage is Stage.POLICY and not made >= waypoints:
+                return
             open_to = stage is not Stage.GRANT or (missing is not None and made >= required)
             for action in batch:
                 if not (action.seen or open_to):
@@ -177,6 +179,7 @@ class Executor:
             give = (self._give_one(a, outcome) for a in batch if a.seen or open_to)
             await asyncio.gather(*give)
             required |= {a.ref for a in batch if a.gives}
+            waypoints |= {a.ref for a in batch if stage is Stage.WAYPOINT}
 
     def _hold_back(self, action: Action, outcome: Outcome) -> None:
         problem = Waiting(Reason.MTLS_FIRST, "given once the account, mTLS and the policy stand")

@@ -12,6 +12,7 @@ from contextlib import suppress
 from sys import intern
 from typing import Any, Generic, TypeVar
 
+from agent_identity.api.conditions import Reason
 from agent_identity.clients.kube import Api, ApiError, Kube
 from agent_identity.core.errors import Failed
 from agent_identity.core.resource import Key
@@ -77,6 +78,10 @@ class Informer(Generic[T]):
             except Failed as error:
                 failures += 1
                 await self._pause(error, failures)
+            except Exception as error:  # noqa: BLE001  one object must not end the process
+                log.exception("this is a bug")
+                failures += 1
+                await self._pause(Failed(Reason.REJECTED, str(error)), failures)
 
     async def _pause(self, error: Failed, failures: int) -> None:
         """An outage of the API server is no illness of ours: this loop goes on."""
@@ -103,9 +108,12 @@ class Informer(Generic[T]):
         return version
 
     def _is_absent(self) -> None:
+        """Its objects may be back just as they were."""
         self.installed = False
-        for key in list(self.items):
-            self._drop(key, -1)
+        self._versions.clear()
+        gone, self.items = self.items, {}
+        for seen in gone.values():
+            self._changed(seen, None)
         self._heard()
         self.synced.set()
 

@@ -75,9 +75,9 @@ class Pipeline:
         blind = tuple(outcome.problems)
         changes = plan(decision, observed, self._tools.rooms, blind=blind)
         await self._look_before_taking(facts, decision, changes.takes)
+        changes = await self._shut_out(changes, outcome)
         await self._tools.executor.take(changes.takes, facts, outcome)
         await self._forget_gone_accounts(facts, outcome)
-        changes = await self._shut_out(changes, outcome)
         if changes.gives or self._lacks_finalizer(facts, decision):
             if granted:
                 await self._look_at_those_who_leave(changes.gives)

@@ -14,10 +14,11 @@ from agent_identity.core.errors import Failed, Problem, Waiting
 from agent_identity.core.facts import Facts
 from agent_identity.core.identity import Identity
 from agent_identity.core.ownership import is_orphan
-from agent_identity.core.plan import plan_changes
+from agent_identity.core.plan import Action, Plan, plan_changes
 from agent_identity.core.resource import (
     CLEANUP_FINALIZER,
     GRANTS,
+    MESH_KINDS,
     Key,
     Kind,
     Observed,
@@ -107,11 +108,24 @@ class Revoker:
             await self._look_twice(facts.identity)
         owe = self._owe(facts) if late else None
         rights = [a for a in changes.takes if a.ref.kind in GRANTS]
-        await executor.take(rights if rights_only else changes.takes, facts, outcome, owe)
+        takes = rights if rights_only else await self._shut(changes, outcome)
+        await executor.take(takes, facts, outcome, owe)
         if not rights_only:
             await self._forget_gone(facts.identity.key, facts, outcome, owe)
-            await executor.give(changes.gives, outcome, missing=())
         return outcome
+
+    async def _shut(self, changes: Plan, outcome: Outcome) -> list[Action]:
+        """What may be taken away now: no policy before the one that stays lets nobody in, since a
+        waypoint passes on what no policy is bound to. In a namespace that is going nothing can be
+        made, and nothing is left to be guarded."""
+        shut = Outcome()
+        await self._tools.executor.give(changes.gives, shut, missing=())
+        outcome.done += shut.done
+        failed = {r: p for r, p in shut.problems.items() if not _is_absent(p)}
+        for room, problem in failed.items():
+            outcome.note(room, problem)
+        stay = MESH_KINDS if failed else ()
+        return [a for a in changes.takes if a.ref.kind not in stay]
 
     async def _look_twice(self, identity: Identity) -> None:
         if not await self._tools.second_look.finds(identity):
@@ -193,8 +207,8 @@ class Revoker:
         keep = self._tools.world.has_pods(key)
         stays = [r for r in self._retired(key, None) if keep and r.ref in left]
         changes = plan_changes(stays, left, self._room_of)
-        await self._tools.executor.take(changes.takes, None, outcome, self._ledger.record)
-        await self._tools.executor.give(changes.gives, outcome, missing=())
+        takes = await self._shut(changes, outcome)
+        await self._tools.executor.take(takes, None, outcome, self._ledger.record)
         return next(iter(outcome.problems.values()), None)
 
     def _left_over(self, key: Key) -> dict[Ref, Observed]:
@@ -208,3 +222,7 @@ class Revoker:
     async def _is_there(self, key: Key) -> bool:
         await self._tools.fresh.look_at_identity(key)
         return key in self._tools.world.identities
+
+
+def _is_absent(problem: Problem) -> bool:
+    return isinstance(problem, ApiError) and problem.absent

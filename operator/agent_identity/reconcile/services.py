@@ -44,8 +44,11 @@ def parse_service(body: Mapping[str, Any]) -> SeenService:
 
 
 def _ports(spec: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
-    """Without a targetPort it is the same (Kubernetes API, ServicePort)."""
+    """Without a targetPort it is the same (Kubernetes API, ServicePort). One that is named may be
+    any: it is no rule's."""
     for port in spec.get("ports") or ():
         leads_to = port.get("targetPort") or port["port"]
-        if isinstance(leads_to, int):
-            yield port["port"], leads_to
+        yield port["port"], leads_to if isinstance(leads_to, int) else _ANY
+
+
+_ANY = 0

@@ -201,7 +201,8 @@ class World:
         try:
             yield
         finally:
-            del self._making[resource.ref]
+            # Of two that want one account both may be making it.
+            self._making.pop(resource.ref, None)
 
     def object_changed(self, before: Observed | None, after: Observed | None) -> None:
         seen = after or before

@@ -1,15 +1,19 @@
 """How the API server says no, and what is known of it by that."""
 
 import asyncio
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, cast
 
+import aiohttp
 import pytest
+from aiohttp import web
 from test_requests_guards import Answer, Session
 
 from agent_identity.api.conditions import Reason
 from agent_identity.clients.kube import ApiError, Kube
 from agent_identity.core.errors import Failed
+from testbed.ports import LOOPBACK, free_port
 
 USER = "system:serviceaccount:agent-identity-system:agent-identity-operator"
 GROUPS = ["system:serviceaccounts", f"system:serviceaccounts:{USER}", "system:authenticated"]
@@ -88,3 +92,27 @@ def test_what_is_no_event_breaks_the_watch_and_nothing_else(line: bytes) -> None
 
     with pytest.raises(Failed, match="broke"):
         asyncio.run(watch())
+
+
+def test_a_line_that_is_too_long_breaks_only_the_watch() -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await answer.write(b"<" * 2**20)
+        return answer
+
+    async def story() -> None:
+        app = web.Application()
+        app.router.add_get("/watched", endless)
+        runner, port = web.AppRunner(app), free_port()
+        await runner.setup()
+        await web.TCPSite(runner, LOOPBACK, port).start()
+        async with aiohttp.ClientSession(f"http://{LOOPBACK}:{port}") as session:
+            with pytest.raises(Failed, match="broke"):
+                async for _ in Kube(session, rate=100).watch("/watched", "1"):
+                    pass
+        await runner.cleanup()
+
+    asyncio.run(story())

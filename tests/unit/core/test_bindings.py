@@ -16,6 +16,10 @@ SUBJECTS = {
         {"kind": "ServiceAccount", "namespace": "agents", "name": "planner"},
         {PLANNER},
     ),
+    "an account of the binding's own namespace": (
+        {"kind": "ServiceAccount", "name": "planner"},
+        {PLANNER},
+    ),
     "an account as a user": (
         {"kind": "User", "name": "system:serviceaccount:agents:planner"},
         {PLANNER},
@@ -31,7 +35,7 @@ SUBJECTS = {
 
 @pytest.mark.parametrize(("subject", "named"), SUBJECTS.values(), ids=SUBJECTS)
 def test_who_is_named(subject: dict[str, Any], named: set[Key]) -> None:
-    assert bound_accounts({"subjects": [subject]}) == named
+    assert bound_accounts({"metadata": {"namespace": "agents"}, "subjects": [subject]}) == named
 
 
 def test_a_binding_of_nobody_names_nobody() -> None:

@@ -498,3 +498,79 @@ async def test_a_deadline_counts_from_the_first_try(clock: str) -> None:
     await op.turn()
     assert gone(op)
     assert debts(op)
+
+
+async def left_shut() -> Operator:
+    """An identity went, and its pods run on."""
+    op = Operator()
+    await op.ready()
+    op.pod()
+    op.delete()
+    assert await op.turn() is None
+    assert op.there() == CLOSED
+    return op
+
+
+@pytest.mark.parametrize("why", ["class", "ceiling", "namespace"])
+@told
+async def test_what_was_left_shut_stays_though_an_identity_comes_that_is_granted_nothing(
+    why: str,
+) -> None:
+    op = await left_shut()
+    if why == "namespace":
+        op.namespace(agents="forbidden")
+    asked: dict[str, Json] = {
+        "class": {"className": "not-there-yet"},
+        "ceiling": {"rbac": {"clusterRoles": ["no-such"]}},
+        "namespace": {},
+    }
+    op.identity(**asked[why])
+    assert await op.turn() is not None
+    assert op.there() == CLOSED
+    policy = op.get("AuthorizationPolicy")
+    assert policy is not None
+    assert not policy["metadata"].get("ownerReferences")
+    op.pod(runs=False)
+    await op.turn()
+    assert op.there() == set()
+
+
+@told
+async def test_in_a_namespace_that_is_going_pods_hold_no_identity() -> None:
+    op = Operator()
+    await op.ready()
+    op.pod()
+    for kind in ("AuthorizationPolicy", "PeerAuthentication", "RoleBinding"):
+        op.lose(kind)
+    op.delete()
+    going = "unable to create new content in namespace agents because it is being terminated"
+    refused = ApiError(403, Reason.FORBIDDEN, going, cause="NamespaceTerminating")
+    op.api.broken["POST /apis/security.istio.io"] = refused
+    assert await op.turn() is None
+    assert gone(op)
+
+
+@told
+async def test_two_that_make_one_account_at_the_same_time_are_no_bug() -> None:
+    op = Operator()
+    await op.serve()
+    shared = {"serviceAccount": {"name": "shared"}}
+    plain, first, second = op.api.create, asyncio.Event(), asyncio.Event()
+
+    async def slow(path: str, body: Json) -> Json:
+        if body["kind"] == "ServiceAccount":
+            if not first.is_set():
+                first.set()
+                await second.wait()
+            second.set()
+        return await plain(path, body)
+
+    op.api.create = slow  # type: ignore[method-assign,assignment]
+    op.identity("a", **shared)
+    op.identity("b", **shared)
+    making = asyncio.create_task(op.turn("a"))
+    await first.wait()
+    op.delete("a")
+    for task in (op.turn("b"), making):
+        problem = await task
+        assert problem is None or isinstance(problem, Failed)

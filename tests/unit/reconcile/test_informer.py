@@ -6,7 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from agent_identity.clients.kube import Api
+from agent_identity.api.conditions import Reason
+from agent_identity.clients.kube import Api, ApiError
 from agent_identity.core.resource import Key
 from agent_identity.reconcile.informer import Informer
 
@@ -36,13 +37,18 @@ class Forgetful:
 
 
 def informer_of(
-    server: Forgetful, changed: Changed = lambda _before, _after: None, relist: float = 600
+    server: Forgetful,
+    changed: Changed = lambda _before, _after: None,
+    relist: float = 600,
+    *,
+    optional: bool = False,
 ) -> Informer[str]:
     return Informer(
         cast("Any", server),
         Api("/api/v1", "things"),
         parse=lambda body: str(body["metadata"]["name"]),
         changed=changed,
+        optional=optional,
         relist=relist,
     )
 
@@ -100,6 +106,52 @@ def test_an_answer_from_before_a_list_without_it_brings_nothing_back() -> None:
         await informer.synced.wait()
         informer.remember(thing(9))
         assert [key.name for key in informer.items] == ["two"]
+        run.cancel()
+
+    asyncio.run(story())
+
+
+class Absent(Forgetful):
+    """Its kind is not served for a moment, and then is back with the objects that it had."""
+
+    async def pages(
+        self, path: str, *, selector: str = ""
+    ) -> AsyncIterator[tuple[list[Body], str]]:
+        self.lists += 1
+        if self.lists == 1:
+            raise ApiError(404, Reason.REJECTED, "the API server answered 404")
+        yield [thing(11)], "20"
+
+
+def test_what_is_back_just_as_it_was_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent_identity.reconcile.informer._ABSENT_PAUSE", 0)
+    back = asyncio.Event()
+
+    async def story() -> None:
+        informer = informer_of(
+            Absent(), lambda _, after: back.set() if after else back.clear(), optional=True
+        )
+        informer.remember(thing(11))
+        run = asyncio.create_task(informer.run())
+        await informer.synced.wait()
+        assert not informer.items
+        await asyncio.wait_for(back.wait(), 10)
+        run.cancel()
+
+    asyncio.run(story())
+
+
+def test_an_object_that_cannot_be_understood_ends_no_loop() -> None:
+    server, seen = Forgetful(), asyncio.Event()
+
+    def changed(_before: str | None, after: str | None) -> None:
+        if server.lists == 1:
+            raise ZeroDivisionError
+        seen.set()
+
+    async def story() -> None:
+        run = asyncio.create_task(informer_of(server, changed).run())
+        await asyncio.wait_for(seen.wait(), 10)
         run.cancel()
 
     asyncio.run(story())

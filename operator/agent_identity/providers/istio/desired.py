@@ -51,9 +51,18 @@ class IstioRoom:
         if granted and not facts.mesh_installed:
             detail = "the API server does not serve security.istio.io/v1"
             raise Waiting(Reason.MESH_NOT_INSTALLED, detail)
-        if not granted and not _was_guarded(facts):
+        if granted:
+            return _all_policies(facts)
+        return _closed(facts) if _was_guarded(facts) else self._left_shut(facts)
+
+    def _left_shut(self, facts: Facts) -> tuple[Resource, ...]:
+        """What an earlier identity of the name left shut for pods that run on. It stays nobody's:
+        one that is granted nothing is held by no finalizer, and would take it along."""
+        if not facts.pods:
             return ()
-        return _all_policies(facts) if granted else _policies(facts, [])
+        key, seen = facts.identity.key, facts.observed
+        left = [r for r in self.retired(key, facts) if r.ref in seen]
+        return tuple(r for r in left if seen[r.ref].is_retired_policy)
 
     def retired(self, key: Key, facts: Facts | None) -> tuple[Resource, ...]:
         return tuple(
@@ -94,6 +103,12 @@ def _all_policies(facts: Facts) -> tuple[Resource, ...]:
         *_policies(facts, workload_rules(facts, callers)),
         *([_waypoint_policy(facts, rules)] if facts.services else []),
     )
+
+
+def _closed(facts: Facts) -> tuple[Resource, ...]:
+    """A waypoint's policy stays too: what no policy is bound to, a waypoint passes on."""
+    waypoint = facts.services and facts.has(waypoint_policy_ref(facts.identity.key))
+    return (*_policies(facts, []), *([_waypoint_policy(facts, [])] if waypoint else []))
 
 
 def _let_in(facts: Facts) -> list[tuple[Rule, list[str]]]:

@@ -26,6 +26,8 @@ MOST_CALLERS = 512
 _MOST_MENTIONS = 4096
 _SHOWN = 64
 _SHOWN_OTHERS = 32
+# Of what is told of one of them, as the CRD says.
+_LONGEST = 512
 _NAMED = 16
 _GROUPS = {
     "Service": "",
@@ -192,7 +194,7 @@ def _combined(other: OtherPolicy) -> str:
     if other.action == "ALLOW" and not other.adds:
         effect = "it lets nobody in itself"
     name = f"{other.namespace}/{other.name}{whose}"
-    return f"{other.action} {name} {selects} the same workload: {effect}"
+    return f"{other.action} {name} {selects} the same workload: {effect}"[:_LONGEST]
 
 
 _EFFECTS = {
