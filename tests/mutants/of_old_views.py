@@ -27,6 +27,7 @@ FRESH = "operator/agent_identity/reconcile/fresh.py"
 GRANTS = "operator/agent_identity/reconcile/grants.py"
 WHO = "tests/unit/core/test_openings.py"
 STALE = "tests/unit/engine/test_stale_views_guards.py"
+GRANTED = "tests/unit/engine/test_grants_guards.py"
 ORDER = "tests/unit/engine/test_order_guards.py"
 AMBIENT = "tests/unit/engine/test_ambient_guards.py"
 
@@ -445,6 +446,24 @@ OLD_VIEWS = (
         "            self._making.pop(resource.ref, None)\n",
         "            del self._making[resource.ref]\n",
         (f"{ENDING}::test_two_that_make_one_account_at_the_same_time_are_no_bug",),
+    ),
+    Mutant(
+        "shut-out-with-who-comes",
+        7,
+        "Who leaves a policy altogether does not wait for those who come.",
+        NEWCOMERS,
+        "        if after.frame != known.frame or known.principals <= after.principals:\n",
+        "        if True:\n",
+        (f"{STALE}::test_who_goes_is_shut_out_though_others_keep_coming",),
+    ),
+    Mutant(
+        "asker-noted-too-late",
+        12,
+        "An agent hears of a grant that it asks for, though its account is not there yet.",
+        WORLD,
+        "asks = outbound_of(identity) if identity else {}",
+        "asks = outbound_of(identity) if identity and self.principal(key) else {}",
+        (f"{GRANTED}::test_an_agent_hears_of_a_grant_that_comes_before_its_account",),
     ),
     Mutant(
         "overtaken-answer-believed",

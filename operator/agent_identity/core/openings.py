@@ -1,7 +1,7 @@
 """What an AuthorizationPolicy of ours opens, and whom a write of it would newly let in. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent_identity.core.resource import Body, Kind, Resource, digest_of
 
@@ -39,13 +39,14 @@ class Openings:
         """Who gets more by this than by what was there before. None: nobody knows what was."""
         if before is None or before.frame != self.frame:
             return self.principals
-        return _all(rule.principals - before._has(rule) for rule in self.rules)  # noqa: SLF001
+        return _all(rule.principals - before.lets_in(rule) for rule in self.rules)
 
     def only_narrows(self, before: "Openings") -> bool:
         """Whether nothing but callers, and what they may, becomes less by this."""
         return before.frame == self.frame and not self.beside(before)
 
-    def _has(self, wanted: Opening) -> frozenset[str]:
+    def lets_in(self, wanted: Opening) -> frozenset[str]:
+        """Whom it lets do all of this."""
         return _all(rule.principals for rule in self.rules if rule.covers(wanted))
 
 
@@ -56,6 +57,22 @@ def openings_of(resource: Resource) -> Openings:
     if len(found.rules) != len(rules):
         raise ValueError(f"{resource.ref} has a rule of another form")
     return found
+
+
+def only_with(principals: frozenset[str], resource: Resource, there: Openings) -> Resource:
+    """The policy that is there, of the same frame as this one, with these of its callers only."""
+    spec = {name: value for name, value in resource.body["spec"].items() if name != "rules"}
+    rules = [
+        {"from": [{"source": {"principals": sorted(stay)}}], "to": [{"operation": _told(rule.to)}]}
+        for rule in there.rules
+        if (stay := rule.principals & principals)
+    ]
+    body = {**resource.body, "spec": spec | ({"rules": rules} if rules else {})}
+    return replace(resource, body=body)
+
+
+def _told(to: Mapping[str, frozenset[str]]) -> Body:
+    return {of: sorted(values) for of, values in to.items()}
 
 
 def openings_in(kind: Kind, body: Body) -> Openings:

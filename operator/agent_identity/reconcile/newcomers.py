@@ -8,10 +8,11 @@ version that this was found out about, or fails.
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from agent_identity.clients.kube import OWNED
 from agent_identity.core.errors import Failed
-from agent_identity.core.openings import Openings, openings_in, openings_of
+from agent_identity.core.openings import Openings, only_with, openings_in, openings_of
 from agent_identity.core.plan import Action
 from agent_identity.core.resource import Key, Kind, Observed, Ref, digest_of
 from agent_identity.reconcile.fresh import FreshReads
@@ -55,6 +56,20 @@ class Newcomers:
         before = await self._openings_of(action.seen)
         there = before.principals if before else frozenset[str]()
         return there - openings_of(action.resource).principals
+
+    def narrowed(self, action: Action) -> Action | None:
+        """Of this write what it takes from somebody, and no more: all of it where it gives to
+        nobody, else that some leave altogether. None where nobody does, or where it's not known
+        without a read what the policy lets in."""
+        known = self._remembered(action.seen) if action.seen else None
+        if known is None or action.resource is None:
+            return None
+        after = openings_of(action.resource)
+        if after.only_narrows(known):
+            return action
+        if after.frame != known.frame or known.principals <= after.principals:
+            return None
+        return replace(action, resource=only_with(after.principals, action.resource, known))
 
     def only_narrow(self, actions: Iterable[Action]) -> bool:
         """Whether it's known without a read that these writes open nothing to anybody."""

@@ -97,10 +97,13 @@ class Pipeline:
         return facts, decision, outcome
 
     async def _shut_out(self, changes: Plan, outcome: Outcome) -> Plan:
-        """Policies that do nothing else wait for no look at anything. What is left to be done."""
-        narrowing = [a for a in changes.gives if self._newcomers.only_narrow([a])]
-        await self._tools.executor.give(narrowing, outcome, missing=())
+        """What policies take from somebody waits for no look at anything, nor for those to whom
+        they give. What is left to be done; raises Busy where that is more of the same policy."""
+        narrowed = [n for a in changes.gives if (n := self._newcomers.narrowed(a))]
+        await self._tools.executor.give(narrowed, outcome, missing=())
         self._newcomers.wrote(outcome.done)
+        if any(a not in changes.gives for a in outcome.done):
+            raise Failed(Reason.BUSY, "others are let in next", retry_after=0.05)
         return _to_do(changes, outcome)
 
     async def _give(

@@ -257,9 +257,9 @@ class World:
             self._enqueue(key)
         if key.subject is Subject.IDENTITY:
             identity = self.identities.get(key)
-            principal = self.principal(key)
-            asks = outbound_of(identity) if identity and principal else {}
-            self.callers.stands(key, CallerStanding(principal, asks))
+            # Who may be nobody's caller yet wants to know of the grant all the same.
+            asks = outbound_of(identity) if identity else {}
+            self.callers.stands(key, CallerStanding(self.principal(key), asks))
 
     def _reindex(self, before: Identity | None, after: Identity | None) -> None:
         for identity, add in ((before, False), (after, True)):

@@ -250,6 +250,30 @@ async def test_a_grant_is_looked_at_when_an_agent_asks_for_something_else() -> N
 
 
 @told
+async def test_an_agent_hears_of_a_grant_that_comes_before_its_account() -> None:
+    op = await made()
+    plain = op.api.create
+
+    async def meanwhile(path: str, body: Json) -> Json:
+        if body["kind"] == "ServiceAccount":
+            op.grant(rule("agent"), enforcement="Shadow")
+            await op.drain()
+            await op.turn_grant()
+        return await plain(path, body)
+
+    op.identity("agent", **asks("read"))
+    await op.drain()
+    op.api.create = meanwhile  # type: ignore[method-assign,assignment]
+    await op.turn("agent")
+    while op.queue.depth:
+        for key in await op.drain():
+            await (op.turn_grant() if key == ORDERS else op.turn(key.name))
+    said = outbound(op)
+    await op.turn("agent")
+    assert outbound(op) == said
+
+
+@told
 async def test_a_grant_is_not_looked_at_for_what_is_asked_of_another() -> None:
     op = await granted("agent")
     another = asks("read", grant="another")["outbound"]

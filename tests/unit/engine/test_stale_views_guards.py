@@ -221,13 +221,13 @@ async def test_who_cannot_be_looked_at_is_shut_out(why: str) -> None:
 
 @told
 async def test_who_leaves_a_policy_that_was_written_here_is_not_looked_at() -> None:
-    op = await called("agent", "other")
-    op.identity("third")
+    op = await granted("agent", "other")
+    op.identity("third", **asks("read"))
     await op.turn("third")
-    op.identity("callee", inbound={"enforcement": "Enforce", "rules": [rule("other", "third")]})
+    op.grant(rule("other", "third"))
     op.quiet()
-    assert await op.turn("callee") is None
-    assert callers(op) == {"other", "third"}
+    assert await op.turn_grant() is None
+    assert let_in(op) == {"other", "third"}
     assert not op.touched(f"GET {ACCOUNT}")
 
 
@@ -290,6 +290,33 @@ async def test_who_goes_is_shut_out_though_others_come_and_go_meanwhile() -> Non
     op.lose("RoleBinding", "callee")
     await op.turn("callee")
     assert "x" not in callers(op)
+
+
+@told
+async def test_who_goes_is_shut_out_though_others_keep_coming() -> None:
+    op = await called("agent", "other")
+    rules = [rule() | {"from": [{"kind": "AllAgentIdentities", "namespace": "agents"}]}]
+    op.identity("callee", inbound={"enforcement": "Enforce", "rules": rules})
+    await op.turn("callee")
+    op.identity("first")
+    await op.turn("first")
+    plain = op.api.get
+
+    async def meanwhile(path: str) -> Json:
+        if path == op.path_of("callee"):
+            op.api.get = plain  # type: ignore[method-assign]
+            op.identity("second")
+            await op.turn("second")
+        return await plain(path)
+
+    op.identity("agent", rbac={"clusterRoles": ["no-such"]})
+    op.api.get = meanwhile  # type: ignore[method-assign]
+    await op.turn("callee")
+    assert "other" in callers(op)
+    assert "agent" not in callers(op)
+    for _ in range(3):
+        await op.turn("callee")
+    assert callers(op) >= {"other", "first", "second"}
 
 
 @told
