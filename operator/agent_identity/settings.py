@@ -38,7 +38,7 @@ class Settings:
     mesh_root_namespace: str
     workers: int
     """Identities worked on at the same time; each Vault gets at most a quarter of them, and all
-    classes together at most half."""
+    classes together at most half, or three."""
     requests_per_second: int
     """Ceiling for requests to the API server."""
     resync_seconds: float

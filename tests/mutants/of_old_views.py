@@ -357,6 +357,15 @@ OLD_VIEWS = (
         (f"{AMBIENT}::test_it_is_let_in_after_its_policy_stands",),
     ),
     Mutant(
+        "narrowed-after-the-waypoint",
+        7,
+        "A right is narrowed though a waypoint's policy can't be made.",
+        EXECUTE,
+        "                required |= {a.ref for a in batch}\n                continue\n",
+        "                return\n",
+        (f"{AMBIENT}::test_while_its_policy_cannot_be_made_a_right_is_narrowed_all_the_same",),
+    ),
+    Mutant(
         "waypoint-policy-with-the-others",
         6,
         "A waypoint's policy is written before the agent's.",

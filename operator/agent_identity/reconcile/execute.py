@@ -171,7 +171,8 @@ class Executor:
             batch = list(group)
             made = {a.ref for a in outcome.done if a.gives}
             if stage is Stage.POLICY and not made >= waypoints:
-                return
+                required |= {a.ref for a in batch}
+                continue
             open_to = stage is not Stage.GRANT or (missing is not None and made >= required)
             for action in batch:
                 if not (action.seen or open_to):

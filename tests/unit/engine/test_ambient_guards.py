@@ -92,6 +92,17 @@ async def test_it_is_let_in_after_its_policy_stands() -> None:
     assert passes(op)
 
 
+@told
+async def test_while_its_policy_cannot_be_made_a_right_is_narrowed_all_the_same() -> None:
+    op = await behind_a_waypoint()
+    op.lose("AuthorizationPolicy", "agent.waypoint")
+    op.api.broken[f"POST {WAYPOINT}"] = DOWN
+    op.identity(**{**FULL, **CALLED, "vault": {"policies": ["team"]}})
+    op.tamper("AuthorizationPolicy", spec={**op.api.objects[WORKLOAD]["spec"], "rules": []})
+    assert await op.turn() is not None
+    assert op.vault.stored[op.role_of("agent")]["token_policies"] == ["team-x"]
+
+
 def test_a_port_by_name_may_lead_to_any_of_the_pods() -> None:
     led = parse_service(service((80, "admin"), (81, 8080))).service
     assert led is not None

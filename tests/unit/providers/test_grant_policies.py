@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent_identity.api.grants import AgentAccessGrantStatus
 from agent_identity.core.checks import Standing
-from agent_identity.core.grants import Caller, GrantFacts
+from agent_identity.core.grants import Caller, GrantFacts, OtherPolicy
 from agent_identity.core.identity import Grant, parse_grant
 from agent_identity.core.observed import observe_object
 from agent_identity.core.resource import Key, Kind, Resource, Subject
@@ -112,3 +113,10 @@ def test_a_split_loses_nobody_and_names_nobody_twice(mentions: dict[str, int]) -
     parts = split({name: count * 40 for name, count in mentions.items()})
     assert "" in parts
     assert sorted(p for of in parts.values() for p in of) == sorted(mentions)
+
+
+def test_of_a_policy_with_the_longest_names_no_more_is_told_than_a_status_takes() -> None:
+    other = OtherPolicy("n" * 63, "p" * 253, "ALLOW", certain=True, adds=True, grant="g" * 253)
+    facts = facts_of(grant_of(rule("read")), others=(other,))
+    status = GrantPolicies().status_fields(facts, Standing.GRANTED)
+    assert AgentAccessGrantStatus(others=tuple(status["others"])).others
