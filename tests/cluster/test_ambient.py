@@ -90,3 +90,44 @@ def test_a_class_that_turns_back_to_sidecars_names_the_callers_itself(ambient: T
         timeout=20,
         what="the workload's policy names the callers",
     )
+
+
+def bound(tenant: Tenant, name: str, to: str) -> Manifest:
+    """A policy that lets everybody in, at a Service."""
+    target = {"group": "", "kind": "Service", "name": to}
+    return {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": name, "namespace": tenant.namespace},
+        "spec": {"targetRefs": [target], "rules": [{}]},
+    }
+
+
+def test_a_policy_of_others_at_the_agents_service_is_told(ambient: Tenant) -> None:
+    ambient.create(service(ambient, **{"agentidentity.dev/identity": "agent"}))
+    ambient.wait_ready("agent")
+    ambient.create(bound(ambient, "theirs", "agent"))
+    ambient.wait_reason("agent", "ForeignPolicy", "InboundReady")
+    ambient.delete("AuthorizationPolicy", "theirs")
+    ambient.wait_ready("agent")
+
+
+def test_a_grant_at_the_agents_service_lets_nobody_in(ambient: Tenant) -> None:
+    read = {
+        "name": "read",
+        "from": [{"kind": "ServiceAccount", "namespace": ambient.namespace, "name": "web"}],
+        "ports": [80],
+        "protocol": "TCP",
+    }
+    target = {"kind": "Service", "name": "agent"}
+    ambient.grant("orders", read, targetRefs=[target])
+    ambient.wait_ready("orders", of="AgentAccessGrant")
+    assert principals(policy(ambient, "agentaccessgrant-orders"))
+
+    ambient.create(service(ambient, **{"agentidentity.dev/identity": "agent"}))
+    ambient.wait_reason("orders", "AgentSelected", of="AgentAccessGrant")
+    wait_until(
+        lambda: not principals(policy(ambient, "agentaccessgrant-orders")),
+        timeout=20,
+        what="it lets nobody in",
+    )

@@ -16,6 +16,8 @@ GUARD = "tests/unit/reconcile/test_grant_guards.py::"
 GUARD += "test_istio_lets_in_whom_the_grant_names_and_who_asks"
 POLICIES = "tests/unit/providers/test_grant_policies.py"
 ENGINE = "tests/unit/engine/test_grants_guards.py"
+AMBIENT = "tests/unit/engine/test_ambient_guards.py"
+WORLD = "operator/agent_identity/reconcile/world.py"
 FORGETTING = "tests/unit/engine/test_forgetting_guards.py"
 FOREIGN = "test_a_policy_of_others_stalls_a_grant_and_nothing_is_done_to_it"
 FIRST_GONE = "test_though_its_first_policy_is_gone_a_grant_that_goes_opens_nothing"
@@ -31,6 +33,87 @@ OF_GRANTS = "      resources: [agentaccessgrants]\n  matchConditions:\n"
 OF_GRANTS += "  - name: asks-for-something\n    expression: "
 
 GRANTS = (
+    Mutant(
+        "movers-out-in-between",
+        18,
+        "Who was to move to a further policy stays where that can't be made.",
+        PIPELINE,
+        "        if outcome.problems:\n            changed",
+        "        if False:\n            changed",
+        (f"{ENGINE}::test_who_cannot_move_stays_and_who_leaves_goes",),
+    ),
+    Mutant(
+        "leavers-wait-for-movers",
+        18,
+        "What a grant takes goes though a further policy can't be made.",
+        "operator/agent_identity/reconcile/newcomers.py",
+        "return None if rest.digest == seen.digest else replace(action, resource=rest)",
+        "return None",
+        (f"{ENGINE}::test_who_cannot_move_stays_and_who_leaves_goes",),
+    ),
+    Mutant(
+        "grant-before-an-agent-unseen",
+        18,
+        "A grant before a Service that leads to an agent lets nobody in.",
+        "operator/agent_identity/reconcile/around.py",
+        "            return [agent] if agent else []",
+        "            return []",
+        (f"{AMBIENT}::test_a_grant_at_a_service_that_leads_to_an_agent_lets_nobody_in",),
+    ),
+    Mutant(
+        "grant-at-an-agents-waypoint-unseen",
+        18,
+        "A grant at an agent's waypoint lets nobody in.",
+        "operator/agent_identity/reconcile/around.py",
+        "sorted(key for key in self._behind(target.name) if self._passes(key, target))",
+        "[]",
+        (f"{AMBIENT}::test_a_grant_at_an_agents_waypoint_lets_nobody_in",),
+    ),
+    Mutant(
+        "grant-at-a-waypoint-elsewhere-refused",
+        18,
+        "A Gateway that only has the name of an agent's waypoint is not that.",
+        "operator/agent_identity/reconcile/around.py",
+        "        return target in self._reach(self._identities[key]).passed",
+        "        return True",
+        (f"{AMBIENT}::test_a_grant_at_an_agents_waypoint_lets_nobody_in",),
+    ),
+    Mutant(
+        "grant-not-told-of-services",
+        18,
+        "A grant is looked at again when its Service comes to lead to an agent, or ceases to.",
+        SEEN,
+        '            self._way_changed(Target(seen.agent.namespace, "Service", seen.service.name))',
+        "            pass",
+        (f"{AMBIENT}::test_a_grant_at_a_service_that_leads_to_an_agent_lets_nobody_in",),
+    ),
+    Mutant(
+        "grant-not-told-of-waypoints",
+        18,
+        "A grant at a Gateway is looked at again when a class names it as its waypoint.",
+        WORLD,
+        "            self._touch(key)\n        self.grants.waypoints_changed()",
+        "            self._touch(key)",
+        (f"{AMBIENT}::test_a_grant_at_an_agents_waypoint_lets_nobody_in",),
+    ),
+    Mutant(
+        "grant-not-told-of-agents-behind",
+        18,
+        "A grant at a Gateway is looked at again when an agent comes that is behind it.",
+        WORLD,
+        "                if self.around.waypoint_of(identity):",
+        "                if False:",
+        (f"{AMBIENT}::test_a_grant_at_an_agents_waypoint_is_refused_once_the_agent_comes",),
+    ),
+    Mutant(
+        "agents-of-other-namespaces-named",
+        18,
+        "A grant's status does not name agents of another namespace.",
+        SEEN,
+        "sorted(agent.name for agent in found if agent.namespace == here)",
+        "sorted(agent.name for agent in found)",
+        (f"{AMBIENT}::test_names_of_agents_elsewhere_are_not_told_to_a_grants_author",),
+    ),
     Mutant(
         "outbound-not-asked",
         18,
@@ -259,12 +342,12 @@ GRANTS = (
         18,
         "Who moves to a further policy is in it before the first one lets it go.",
         PIPELINE,
+        "        made = [a for a in changes.gives if a.seen is None]\n"
         "        await self._tools.executor.give(made, outcome, missing=())\n"
-        "        changed = [a for a in changes.gives if a.seen is not None]\n"
-        "        await self._tools.executor.give(changed, outcome, missing=())\n",
-        "        changed = [a for a in changes.gives if a.seen is not None]\n"
-        "        await self._tools.executor.give(changed, outcome, missing=())\n"
-        "        await self._tools.executor.give(made, outcome, missing=())\n",
+        "        changed = [a for a in changes.gives if a.seen is not None]\n",
+        "        made = [a for a in changes.gives if a.seen is not None]\n"
+        "        await self._tools.executor.give(made, outcome, missing=())\n"
+        "        changed = [a for a in changes.gives if a.seen is None]\n",
         (f"{ENGINE}::test_who_moves_to_a_further_policy_is_there_before_it_leaves",),
     ),
     Mutant(

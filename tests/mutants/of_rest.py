@@ -15,6 +15,7 @@ QUEUE = "tests/unit/reconcile/test_queue.py"
 GATE = "tests/unit/clients/test_limits.py"
 ORDER = "tests/unit/engine/test_order_guards.py"
 REST = "tests/unit/engine/test_rest_guards.py"
+AMBIENT = "tests/unit/engine/test_ambient_guards.py"
 AT_ONCE = "tests/cluster/test_without_resync.py"
 WATCHERS = "tests/unit/engine/test_watchers_guards.py"
 TOLD = "tests/unit/core/test_status.py"
@@ -373,7 +374,7 @@ REST_AND_HONESTY = (
         12,
         "A foreign policy that selects a pod of ours, or all, weakens ours.",
         MESH,
-        "return any(all(pod.get(k) == v for k, v in view.selector or ()) for pod in pods)",
+        "return any(all(pod.get(k) == v for k, v in view.selector or ()) for pod in self.pods)",
         "return False",
         (f"{WEAKENS}[all pods of the namespace]", f"{WEAKENS}[pods of ours]"),
     ),
@@ -382,9 +383,36 @@ REST_AND_HONESTY = (
         12,
         "A foreign policy for others' pods does not weaken ours.",
         MESH,
-        "return any(all(pod.get(k) == v for k, v in view.selector or ()) for pod in pods)",
-        "return bool(pods)",
+        "return any(all(pod.get(k) == v for k, v in view.selector or ()) for pod in self.pods)",
+        "return bool(self.pods)",
         (f"{WEAKENS}[pods of others]",),
+    ),
+    Mutant(
+        "foreign-policy-before-the-agent-unseen",
+        12,
+        "A foreign policy that is bound to what leads to an agent through a waypoint weakens ours.",
+        MESH,
+        "return any(Target(namespace, *target) in self.passed for target in view.targets)",
+        "return False",
+        (f"{WEAKENS}[one for a Service that leads to it]", f"{WEAKENS}[one for its waypoint]"),
+    ),
+    Mutant(
+        "foreign-policy-before-others",
+        12,
+        "A foreign policy that is bound to what leads to others does not weaken ours.",
+        MESH,
+        "return any(Target(namespace, *target) in self.passed for target in view.targets)",
+        "return bool(self.passed)",
+        (f"{WEAKENS}[one for a Service of others]", f"{WEAKENS}[one for a Gateway elsewhere]"),
+    ),
+    Mutant(
+        "foreign-policy-at-a-waypoint-told-to-nobody",
+        12,
+        "Agents behind a waypoint in another namespace learn of a foreign policy there.",
+        "operator/agent_identity/reconcile/around.py",
+        "everywhere = elsewhere or namespace == self._root",
+        "everywhere = namespace == self._root",
+        (f"{AMBIENT}::test_a_policy_of_others_at_what_leads_to_an_agent_is_told[waypoint]",),
     ),
     Mutant(
         "older-permissive-unseen",

@@ -100,7 +100,7 @@ class Reason(Described):
     )
     AGENT_SELECTED = (
         "AgentSelected",
-        "Narrow the grant's selector, or take its labels off the agent's pods.",
+        "Let the grant guard no agent: choose another selector or other targetRefs.",
     )
     CLUSTER_NAME_TAKEN = (
         "ClusterNameTaken",

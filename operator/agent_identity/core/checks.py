@@ -13,6 +13,7 @@ from agent_identity.api.v1alpha1 import AgentIdentityClassSpec, AgentIdentitySpe
 from agent_identity.core.errors import Invalid, Problem, Waiting
 from agent_identity.core.facts import Facts
 from agent_identity.core.names import account_ref, owned_refs
+from agent_identity.core.ownership import is_left_over
 from agent_identity.core.resource import Observed
 from agent_identity.core.spiffe import SpiffeID
 
@@ -175,8 +176,8 @@ def _spiffe_id_is_legal(asked: Asked) -> Problem | None:
 def _nothing_is_foreign(asked: Asked) -> Problem | None:
     identity, owners = asked.facts.identity, asked.facts.owners
     others = _not_ours(asked)
-    foreign = sorted(str(o.ref) for o in others if not _left_over(o, owners))
-    left = sorted(str(o.ref) for o in others if _left_over(o, owners))
+    foreign = sorted(str(o.ref) for o in others if not is_left_over(o, owners))
+    left = sorted(str(o.ref) for o in others if is_left_over(o, owners))
     if foreign:
         where = f"{', '.join(foreign)} in {identity.key.namespace}"
         detail = f"{where} exists and is not ours: nothing is adopted"
@@ -217,12 +218,6 @@ def _not_ours(asked: Asked) -> list[Observed]:
     seen = (facts.observed.get(ref) for ref in owned_refs(facts.identity, asked.ceiling))
     uid = facts.identity.meta.uid
     return [o for o in seen if o and not o.is_owned_by(uid) and not o.is_retired_policy]
-
-
-def _left_over(seen: Observed, owners: frozenset[str]) -> bool:
-    """Of an earlier identity of this name: derived names are injective, so it can be no other's.
-    The garbage collector takes it away, since its owner is gone."""
-    return seen.labelled and bool(seen.owner_uid) and seen.owner_uid not in owners
 
 
 ENTRY: tuple[Check, ...] = (

@@ -45,8 +45,9 @@ class OtherPolicy:
 @dataclass(frozen=True, slots=True)
 class GrantFacts:
     """observed: objects that carry the grant's label or one of its names. admitted: rule → who is
-    let in by it. missing: how many agents are named and not let in. agents: whose pods the selector
-    matches. others: policies that are not this grant's and guard the same."""
+    let in by it. missing: how many agents are named and not let in. agents: whom it
+    would guard, by its pods' labels or by what leads to it. others: policies that are not this
+    grant's and guard the same."""
 
     cluster: Cluster
     grant: Grant
@@ -108,9 +109,14 @@ def _selects_no_agent(facts: GrantFacts) -> Problem | None:
         return None
     return Invalid(
         Reason.AGENT_SELECTED,
-        f"the selector matches pods of AgentIdentity {', '.join(facts.agents[:16])}: who may call"
+        f"{_what_leads(facts.grant)} AgentIdentity {', '.join(facts.agents[:16])}: who may call"
         " an agent stands in its own spec.inbound",
     )
+
+
+def _what_leads(grant: Grant) -> str:
+    by_labels = grant.spec is not None and grant.spec.selector is not None
+    return "the selector matches pods of" if by_labels else "targetRefs name what leads to"
 
 
 def _nothing_is_foreign(facts: GrantFacts) -> Problem | None:

@@ -117,6 +117,11 @@ class AgentClass:
         return self.spec is not None and self.spec.mesh.type == "Istio"
 
     @property
+    def waypoint(self) -> v.Waypoint | None:
+        istio = self.spec.mesh.istio if self.spec else None
+        return istio.waypoint if istio else None
+
+    @property
     def vault(self) -> v.ClassVault | None:
         return self.spec.vault if self.spec else None
 

@@ -1,6 +1,6 @@
 """What an AuthorizationPolicy of ours opens, and whom a write of it would newly let in. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from agent_identity.core.resource import Body, Kind, Resource, digest_of
@@ -59,13 +59,21 @@ def openings_of(resource: Resource) -> Openings:
     return found
 
 
-def only_with(principals: frozenset[str], resource: Resource, there: Openings) -> Resource:
-    """The policy that is there, of the same frame as this one, with these of its callers only."""
+def lets_in(wanted: Opening, policies: Iterable[Openings]) -> frozenset[str]:
+    """Whom these let do all of this, whichever of them."""
+    return _all(policy.lets_in(wanted) for policy in policies)
+
+
+def only_with(
+    stay: Callable[[Opening], frozenset[str]], resource: Resource, there: Openings
+) -> Resource:
+    """The policy that is there, of the same frame as this one, with those of its callers only who
+    stay. stay: of each of its rules."""
     spec = {name: value for name, value in resource.body["spec"].items() if name != "rules"}
     rules = [
-        {"from": [{"source": {"principals": sorted(stay)}}], "to": [{"operation": _told(rule.to)}]}
+        {"from": [{"source": {"principals": sorted(found)}}], "to": [{"operation": _told(rule.to)}]}
         for rule in there.rules
-        if (stay := rule.principals & principals)
+        if (found := rule.principals & stay(rule))
     ]
     body = {**resource.body, "spec": spec | ({"rules": rules} if rules else {})}
     return replace(resource, body=body)

@@ -70,4 +70,10 @@ def is_orphan(seen: Observed) -> bool:
     return seen.labelled and bool(whose.name) and not seen.owner_uid and ours
 
 
+def is_left_over(seen: Observed, owners: frozenset[str]) -> bool:
+    """Of an earlier identity of the name. owners: UIDs of identities that are there. The garbage
+    collector deletes it, since its owner is gone; a finalizer may hold it all the same."""
+    return seen.labelled and bool(seen.owner_uid) and seen.owner_uid not in owners
+
+
 _NAMING = {Subject.IDENTITY: IDENTITY_LABEL, Subject.GRANT: GRANT_LABEL}

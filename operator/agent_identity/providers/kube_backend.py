@@ -15,7 +15,7 @@ from agent_identity.core.checks import judge
 from agent_identity.core.errors import Failed
 from agent_identity.core.facts import Facts
 from agent_identity.core.names import derived_refs
-from agent_identity.core.ownership import is_orphan
+from agent_identity.core.ownership import is_left_over, is_orphan
 from agent_identity.core.resource import GRANTS, Kind, Observed, Ref, Resource, digest_of
 from agent_identity.providers.contract import Debt, Sight
 
@@ -55,7 +55,8 @@ class KubeBackend:
         uid = facts.identity.meta.uid
 
         def is_ours(seen: Observed) -> bool:
-            return seen.is_owned_by(uid) or seen.is_retired_policy or _is_stray(seen, facts)
+            kept = seen.is_owned_by(uid) or seen.is_retired_policy
+            return kept or _is_stray(seen, facts) or _gives_an_earlier_one(seen, facts)
 
         return Sight({ref: seen for ref, seen in facts.observed.items() if is_ours(seen)})
 
@@ -189,6 +190,13 @@ def _is_stray(seen: Observed, facts: Facts) -> bool:
     problem = judge(facts).problem
     withdrawn = problem is not None and problem.reason is not Reason.FOREIGN_OBJECT
     return withdrawn and seen.ref.kind in GRANTS
+
+
+def _gives_an_earlier_one(seen: Observed, facts: Facts) -> bool:
+    """A right of an earlier identity of the name, or its account. What guards its pods goes when
+    the garbage collector takes it."""
+    gives = seen.ref.kind in GRANTS or seen.ref.kind is Kind.SERVICE_ACCOUNT
+    return gives and is_left_over(seen, facts.owners)
 
 
 def _path(ref: Ref) -> str:

@@ -70,6 +70,8 @@ class GrantPipeline:
         made = [a for a in changes.gives if a.seen is None]
         await self._tools.executor.give(made, outcome, missing=())
         changed = [a for a in changes.gives if a.seen is not None]
+        if outcome.problems:
+            changed = self._newcomers.staying(changed, changes.gives)
         await self._tools.executor.give(changed, outcome, missing=())
         self._newcomers.wrote(outcome.done)
         await self._tools.executor.take(changes.takes, None, outcome)

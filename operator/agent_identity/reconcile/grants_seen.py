@@ -6,12 +6,15 @@ from typing import Any
 from agent_identity.core.facts import Ask, AskState, Cluster
 from agent_identity.core.grants import Caller, GrantFacts, holds_for, main_ref, others_on
 from agent_identity.core.identity import Grant, Identity, means_the_same, parse_grant
+from agent_identity.core.mesh import GATEWAYS, Target
 from agent_identity.core.resource import Key, PolicyView, Subject
+from agent_identity.reconcile.around import Around
 from agent_identity.reconcile.callers import Callers, outbound_of
 from agent_identity.reconcile.gone import Gone
 from agent_identity.reconcile.multimap import Multimap
 from agent_identity.reconcile.objects import Objects
 from agent_identity.reconcile.pods import Pod, Pods
+from agent_identity.reconcile.services import SeenService
 
 Pairs = frozenset[tuple[Caller, str]]
 _Place = tuple[str, str, str]
@@ -29,6 +32,7 @@ class Grants:
         callers: Callers,
         objects: Objects,
         pods: Pods,
+        around: Around,
         mesh_installed: Callable[[], bool],
     ) -> None:
         self._cluster = cluster
@@ -43,6 +47,8 @@ class Grants:
         self._by_namespace: Multimap[str, Key] = Multimap()
         self._written: dict[Key, Pairs] = {}
         self._in_force: dict[Key, frozenset[_Place]] = {}
+        self._around = around
+        self._bound: Multimap[Target, Key] = Multimap()
 
     # --- events in
 
@@ -62,6 +68,7 @@ class Grants:
         if before and means_the_same(before, after, own=own):
             return
         self._by_namespace.add(after.key.namespace, after.key)
+        self._bind(before, after)
         self._callers.name(after.key, _named_by(after))
         self._enqueue(after.key)
         self._touch_askers(after.key)
@@ -74,6 +81,7 @@ class Grants:
             return
         del self.all[key]
         self._by_namespace.discard(key.namespace, key)
+        self._bind(known, None)
         self._written.pop(key, None)
         self._in_force.pop(key, None)
         self._callers.name(key, ())
@@ -119,6 +127,26 @@ class Grants:
             if spec and spec.selector and pod.carries(spec.selector.match_labels):
                 self._enqueue(key)
 
+    def service_changed(self, seen: SeenService) -> None:
+        """A Service leads to an agent, or does no more."""
+        if seen.service:
+            self._way_changed(Target(seen.agent.namespace, "Service", seen.service.name))
+
+    def waypoints_changed(self) -> None:
+        """Agents may be behind another one."""
+        self._way_changed(_ANY_GATEWAY)
+
+    def _way_changed(self, target: Target) -> None:
+        for key in sorted(self._bound.of(target)):
+            self._enqueue(key)
+
+    def _bind(self, before: Grant | None, after: Grant | None) -> None:
+        for grant, change in ((before, self._bound.discard), (after, self._bound.add)):
+            if grant is None:
+                continue
+            for target in _targets(grant):
+                change(_ANY_GATEWAY if target.kind in GATEWAYS else target, grant.key)
+
     def _touch_askers(self, key: Key) -> None:
         for agent in sorted(self._callers.askers(key)):
             self._enqueue(agent)
@@ -131,8 +159,6 @@ class Grants:
         if grant is None:
             return None
         admitted = {r.name: tuple(self._let_in(grant, r.name, r.from_)) for r in grant.rules}
-        selector = grant.spec.selector.match_labels if grant.spec and grant.spec.selector else {}
-        matched = self._pods.matched(key.namespace, selector) if selector else ()
         strangers = self._objects.strangers(key.namespace, self._cluster.mesh_root_namespace)
         return GrantFacts(
             cluster=self._cluster,
@@ -140,10 +166,20 @@ class Grants:
             observed=self._objects.labelled(key) | self._objects.named_for(key),
             admitted=admitted,
             missing=_missing(grant, admitted),
-            agents=tuple(agent.name for agent in matched),
+            agents=tuple(self._agents_at(grant)),
             others=others_on(grant, strangers),
             mesh_installed=self._mesh_installed(),
         )
+
+    def _agents_at(self, grant: Grant) -> Iterator[str]:
+        """Agents that it would guard. Names of another namespace's are not for its author."""
+        selector = grant.spec.selector.match_labels if grant.spec and grant.spec.selector else {}
+        here = grant.key.namespace
+        found = set(self._pods.matched(here, selector)) if selector else set[Key]()
+        found.update(*(self._around.led_to(target) for target in _targets(grant)))
+        yield from sorted(agent.name for agent in found if agent.namespace == here)
+        if any(agent.namespace != here for agent in found):
+            yield "of another namespace"
 
     def _let_in(self, grant: Grant, rule: str, named: Iterable[Any]) -> Iterator[Caller]:
         """Each once, sorted; agents only where they ask for it themselves."""
@@ -180,6 +216,14 @@ class Grants:
         # Before this process has looked at the grant once, there is its policy to go by.
         grant, main = self.all[key], self._objects.all.get(main_ref(key))
         return main is not None and main.is_owned_by(grant.meta.uid)
+
+
+_ANY_GATEWAY = Target("", "Gateway", "")
+
+
+def _targets(grant: Grant) -> list[Target]:
+    refs = (grant.spec.target_refs if grant.spec else None) or ()
+    return [Target(grant.key.namespace, ref.kind, ref.name) for ref in refs]
 
 
 def _named_by(grant: Grant) -> Iterator[Any]:

@@ -7,12 +7,12 @@ version that this was found out about, or fails.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from agent_identity.clients.kube import OWNED
 from agent_identity.core.errors import Failed
-from agent_identity.core.openings import Openings, only_with, openings_in, openings_of
+from agent_identity.core.openings import Openings, lets_in, only_with, openings_in, openings_of
 from agent_identity.core.plan import Action
 from agent_identity.core.resource import Key, Kind, Observed, Ref, digest_of
 from agent_identity.reconcile.fresh import FreshReads
@@ -69,7 +69,24 @@ class Newcomers:
             return action
         if after.frame != known.frame or known.principals <= after.principals:
             return None
-        return replace(action, resource=only_with(after.principals, action.resource, known))
+        return replace(
+            action, resource=only_with(lambda _: after.principals, action.resource, known)
+        )
+
+    def staying(self, changed: Iterable[Action], gives: Iterable[Action]) -> list[Action]:
+        """Of these changes what they take that nothing else gives, while policies to which others
+        were to move can't be made. gives: all of them together. Where it's not known without a
+        read what a policy lets in, the whole change: what is withdrawn waits for nobody."""
+        wanted = [openings_of(a.resource) for a in gives if a.resource]
+        return [rest for action in changed if (rest := self._staying(action, wanted))]
+
+    def _staying(self, action: Action, wanted: Sequence[Openings]) -> Action | None:
+        resource, seen = action.resource, action.seen
+        known = self._remembered(seen) if seen else None
+        if not (resource and seen and known) or openings_of(resource).frame != known.frame:
+            return action
+        rest = only_with(lambda rule: lets_in(rule, wanted), resource, known)
+        return None if rest.digest == seen.digest else replace(action, resource=rest)
 
     def only_narrow(self, actions: Iterable[Action]) -> bool:
         """Whether it's known without a read that these writes open nothing to anybody."""

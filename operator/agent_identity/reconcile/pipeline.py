@@ -128,12 +128,11 @@ class Pipeline:
     async def _sees_rightly(
         self, facts: Facts, decision: Decision, takes: Sequence[Action]
     ) -> bool:
-        problem = decision.verdict.problem
-        if takes and problem and problem.reason in _OTHERS_IN_THE_WAY:
-            return await self._tools.second_look.finds_in_the_way(facts)
-        if any(action.ref.kind is Kind.VAULT_ROLE for action in takes):
-            return await self._tools.second_look.finds(facts.identity)
-        return True
+        problem, look = decision.verdict.problem, self._tools.second_look
+        if not await look.finds_taker(facts.identity, takes):
+            return False
+        in_the_way = takes and problem is not None and problem.reason in _OTHERS_IN_THE_WAY
+        return not in_the_way or await look.finds_in_the_way(facts)
 
     async def _forget_gone_accounts(self, facts: Facts, outcome: Outcome) -> None:
         key = facts.identity.key

@@ -20,7 +20,6 @@ from agent_identity.core.resource import (
     GRANTS,
     MESH_KINDS,
     Key,
-    Kind,
     Observed,
     Ref,
     Resource,
@@ -104,8 +103,8 @@ class Revoker:
             await self._record_unseen(facts, outcome)
         stays = self._retired(facts.identity.key, facts) if facts.pods else ()
         changes = plan_changes(stays, observed, self._room_of)
-        if any(a.ref.kind is Kind.VAULT_ROLE for a in changes.takes):
-            await self._look_twice(facts.identity)
+        if not await self._tools.second_look.finds_taker(facts.identity, changes.takes):
+            raise Failed(Reason.BUSY, "the identity is another one by now", retry_after=_SOON)
         owe = self._owe(facts) if late else None
         rights = [a for a in changes.takes if a.ref.kind in GRANTS]
         takes = rights if rights_only else await self._shut(changes, outcome)
@@ -126,10 +125,6 @@ class Revoker:
             outcome.note(room, problem)
         stay = MESH_KINDS if failed else ()
         return [a for a in changes.takes if a.ref.kind not in stay]
-
-    async def _look_twice(self, identity: Identity) -> None:
-        if not await self._tools.second_look.finds(identity):
-            raise Failed(Reason.BUSY, "the identity is another one by now", retry_after=_SOON)
 
     async def _forget_gone(
         self, key: Key, facts: Facts | None, outcome: Outcome, owe: Owe | None

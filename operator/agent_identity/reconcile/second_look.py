@@ -6,13 +6,14 @@ well, if these were seen before it came.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from agent_identity.core.checks import in_the_way
 from agent_identity.core.errors import Failed
 from agent_identity.core.facts import Facts
 from agent_identity.core.identity import Identity
+from agent_identity.core.plan import Action
 from agent_identity.core.resource import Key, Kind, Ref
 from agent_identity.core.spiffe import SpiffeID
 from agent_identity.reconcile.execute import Executor
@@ -30,6 +31,15 @@ class SecondLook:
         self._fresh = fresh
         self._world = world
         self._executor = executor
+
+    async def finds_taker(self, identity: Identity, takes: Sequence[Action]) -> bool:
+        """Whether it's still the one that was decided on, where that tells whose is what it is
+        about to take: a Vault role has but a name, and what an earlier identity left is told by an
+        owner that is not there."""
+        own = ("", identity.meta.uid)
+        if all(a.ref.kind is not Kind.VAULT_ROLE and _owner(a) in own for a in takes):
+            return True
+        return await self.finds(identity)
 
     async def finds(self, identity: Identity) -> bool:
         """Whether it's still the one that was decided on. An API server that does not answer keeps
@@ -74,6 +84,10 @@ class SecondLook:
             return True
         after = self._world.facts(facts.identity.key)
         return after is not None and in_the_way(after) == seen
+
+
+def _owner(action: Action) -> str:
+    return action.seen.owner_uid if action.seen else ""
 
 
 def _is_same(one: Identity, other: Identity) -> bool:

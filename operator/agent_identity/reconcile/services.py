@@ -22,13 +22,23 @@ class Services:
 
     def __init__(self) -> None:
         self._of: Multimap[Key, AgentService] = Multimap()
+        self._leads_to: dict[tuple[str, str], Key] = {}
 
     def change(self, before: SeenService | None, after: SeenService | None) -> set[Key]:
         """Put a Service in the place of what it was; the agents that this concerns."""
         for seen, keep in ((before, False), (after, True)):
             if seen and seen.service:
                 (self._of.add if keep else self._of.discard)(seen.agent, seen.service)
+                place = seen.agent.namespace, seen.service.name
+                if keep:
+                    self._leads_to[place] = seen.agent
+                else:
+                    self._leads_to.pop(place, None)
         return {s.agent for s in (before, after) if s and s.service and before != after}
+
+    def led_to(self, namespace: str, name: str) -> Key | None:
+        """The agent that a Service leads to; None for one of others."""
+        return self._leads_to.get((namespace, name))
 
     def of(self, agent: Key) -> tuple[AgentService, ...]:
         """Those of an agent, sorted."""

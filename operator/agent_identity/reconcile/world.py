@@ -4,14 +4,14 @@ Events go in, keys come out (through `enqueue`); `facts` gathers what one decisi
 it can be lost: it is rebuilt from lists.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from agent_identity.api.rules import Caller, Rule
 from agent_identity.core.checks import Standing, judge
-from agent_identity.core.facts import Cluster, Facts, ForeignPolicy, Rival
+from agent_identity.core.facts import Cluster, Facts, Rival
 from agent_identity.core.identity import (
     AgentClass,
     Identity,
@@ -20,25 +20,22 @@ from agent_identity.core.identity import (
     parse_class,
     parse_identity,
 )
-from agent_identity.core.mesh import selects, weakening
 from agent_identity.core.names import (
     account_ref,
     owner_named_by,
-    policy_name,
     vault_home,
 )
 from agent_identity.core.resource import (
-    IDENTITY_LABEL,
     Key,
     Kind,
     Observed,
-    PolicyView,
     Ref,
     Resource,
     Subject,
 )
 from agent_identity.core.rivals import rival_of
 from agent_identity.core.spiffe import SpiffeID
+from agent_identity.reconcile.around import Around
 from agent_identity.reconcile.bindings import ForeignBindings
 from agent_identity.reconcile.callers import Callers, outbound_of
 from agent_identity.reconcile.callers import Standing as CallerStanding
@@ -74,6 +71,15 @@ class World:
         self._own_write = False
         self._making: dict[Ref, bytes] = {}
         self._index = Index()
+        self.around = Around(
+            cluster,
+            self.identities,
+            self.classes,
+            index=self._index,
+            objects=self.objects,
+            pods=self.pods,
+            services=self.services,
+        )
         self.forgetting: list[Forget] = []
         self.bindings = ForeignBindings(self._touch_account)
         self.callers = Callers(cluster.trust_domain, enqueue, self._is_agents)
@@ -84,6 +90,7 @@ class World:
             callers=self.callers,
             objects=self.objects,
             pods=self.pods,
+            around=self.around,
             mesh_installed=self._serves_mesh,
         )
 
@@ -152,6 +159,7 @@ class World:
         for key in list(self._index.by_class.of(name)):
             self._name_callers(self.identities[key])
             self._touch(key)
+        self.grants.waypoints_changed()
 
     def namespace_changed(self, before: Namespace | None, after: Namespace | None) -> None:
         name = (after or before).name  # type: ignore[union-attr]
@@ -182,6 +190,9 @@ class World:
     def service_changed(self, before: SeenService | None, after: SeenService | None) -> None:
         for agent in sorted(self.services.change(before, after)):
             self._enqueue(agent)
+        for seen in (before, after):
+            if seen is not None and before != after:
+                self.grants.service_changed(seen)
 
     @contextmanager
     def own_write(self) -> Iterator[None]:
@@ -219,22 +230,14 @@ class World:
             self.callers.account_changed(Key(seen.ref.namespace, seen.ref.name))
         if (was_strangers or self.objects.is_strangers(seen.ref)) and guards_anew(before, after):
             views = [o.policy for o in (before, after) if o and o.policy]
-            self._stranger_changed(seen.ref.namespace, views)
+            self._touch_all(self.around.concerned(seen.ref.namespace, views))
+            self.grants.policy_changed(seen.ref.namespace, views)
 
     def _is_made(self, after: Observed | None) -> bool:
         """Whether it is as a write of ours, which has no answer yet, is making it."""
         if after is None or after.deleting:
             return False
         return self._making.get(after.ref) == after.digest
-
-    def _stranger_changed(self, namespace: str, views: Sequence[PolicyView]) -> None:
-        """views: of the policy, as it was and as it is. Whom it never selects it does not concern:
-        hundreds of grants in one namespace would wake thousands of agents each."""
-        root = namespace == self.cluster.mesh_root_namespace
-        for key in list(self.identities if root else self._index.by_namespace.of(namespace)):
-            if any(selects(view, self._labels_of(key)) for view in views):
-                self._touch(key)
-        self.grants.policy_changed(namespace, views)
 
     def _concerned(
         self, ref: Ref, before: Observed | None, after: Observed | None
@@ -277,6 +280,8 @@ class World:
             if identity is not None:
                 self.objects.sort_again(identity)
                 self.callers.account_changed(Key(identity.key.namespace, identity.account))
+                if self.around.waypoint_of(identity):
+                    self.grants.waypoints_changed()
         if after is None or before is None or before.deleting != after.deleting:
             rival = after or before
             assert rival is not None  # noqa: S101
@@ -301,7 +306,7 @@ class World:
         return replace(
             self._own_facts(identity),
             callers={c: self._principals(c, key.namespace) for c in self._callers_named(identity)},
-            foreign_policies=self._foreign_policies(identity),
+            foreign_policies=self.around.foreign_policies(identity),
             outbound=self.grants.asked_by(identity),
             services=self.services.of(key),
             pods=self.has_pods(key),
@@ -328,18 +333,6 @@ class World:
         others = [self.identities[k] for k in sorted(wanting) if k != identity.key]
         live = self.owned.get(account)
         return rival_of(identity, others, live.owner_uid if live and live.labelled else "")
-
-    def _foreign_policies(self, identity: Identity) -> tuple[ForeignPolicy, ...]:
-        key, root = identity.key, self.cluster.mesh_root_namespace
-        name = policy_name(key.name)
-        own = self.owned.get(Ref(Kind.PEER_AUTHENTICATION, key.namespace, name))
-        return weakening(
-            self.objects.strangers(key.namespace, root), self._labels_of(key), own, root
-        )
-
-    def _labels_of(self, key: Key) -> list[Mapping[str, str]]:
-        """Of its pods, and of one that carries its label only."""
-        return [{IDENTITY_LABEL: key.name}, *(p.labels for p in self.pods.of(key))]
 
     def _name_callers(self, identity: Identity) -> None:
         self.callers.name(identity.key, self._callers_named(identity))

@@ -2,13 +2,17 @@
 lets it in, and goes after that lets it in no more."""
 
 import pytest
+from test_grants_guards import POLICY, asks, rule
 from test_memory_guards import told
 from test_order_guards import OPEN
 from test_wiring_guards import FULL, NAMES, Operator
 
 from agent_identity.api.conditions import Reason
 from agent_identity.clients.kube import ApiError
+from agent_identity.core.observed import observe_object
+from agent_identity.core.resource import Key, Kind, Subject
 from agent_identity.reconcile.services import parse_service
+from samples import metadata
 
 WORKLOAD = NAMES["AuthorizationPolicy"].format("agent")
 WAYPOINT = f"{WORKLOAD}.waypoint"
@@ -101,6 +105,109 @@ async def test_while_its_policy_cannot_be_made_a_right_is_narrowed_all_the_same(
     op.tamper("AuthorizationPolicy", spec={**op.api.objects[WORKLOAD]["spec"], "rules": []})
     assert await op.turn() is not None
     assert op.vault.stored[op.role_of("agent")]["token_policies"] == ["team-x"]
+
+
+# --- what others bind to what leads to an agent
+
+WAYPOINT_ELSEWHERE = {"serviceAccount": "waypoint", "namespace": "gateways"}
+ELSEWHERE = MESH | {"istio": {"dataPlane": "Ambient", "waypoint": WAYPOINT_ELSEWHERE}}
+AGENT, ORDERS = Key("agents", "agent"), Key("agents", "orders", Subject.GRANT)
+
+
+ORDERS_SERVICE = {**service((80, 8080)), "metadata": {"name": "orders", "namespace": "agents"}}
+
+
+def bound(op: Operator, kind: str, name: str, namespace: str) -> None:
+    """Somebody lets everybody in there."""
+    spec = {"targetRefs": [{"kind": kind, "name": name}], "rules": [{}]}
+    body = {"metadata": metadata("theirs", namespace), "spec": spec}
+    op.world.object_changed(None, observe_object(Kind.AUTHORIZATION_POLICY, body))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "namespace"),
+    [("Service", "agent", "agents"), ("Gateway", "waypoint", "gateways")],
+    ids=["service", "waypoint"],
+)
+@told
+async def test_a_policy_of_others_at_what_leads_to_an_agent_is_told(
+    kind: str, name: str, namespace: str
+) -> None:
+    op = await behind_a_waypoint()
+    op.agent_class(mesh=ELSEWHERE)
+    await op.turn()
+    await op.drain()
+    bound(op, kind, name, namespace)
+    assert await op.drain() == {AGENT, *([Key("agents", "caller")] if kind == "Gateway" else ())}
+    await op.turn()
+    assert op.condition("InboundReady")["reason"] == Reason.FOREIGN_POLICY
+
+
+async def of_others(op: Operator, kind: str, name: str) -> None:
+    """A grant in force before whatever leads to others."""
+    op.grant(rule("caller"), selector=None, targetRefs=[{"kind": kind, "name": name}])
+    assert await op.turn_grant() is None
+    await op.drain()
+
+
+async def is_refused(op: Operator) -> bool:
+    """Whether the grant is looked at again by itself, and lets nobody in then."""
+    if ORDERS not in await op.drain():
+        return False
+    problem = await op.turn_grant()
+    assert not op.api.objects[POLICY]["spec"].get("rules")
+    return problem is not None and problem.reason is Reason.AGENT_SELECTED
+
+
+@told
+async def test_a_grant_at_a_service_that_leads_to_an_agent_lets_nobody_in() -> None:
+    op = await behind_a_waypoint()
+    await of_others(op, "Service", "orders")
+    op.world.service_changed(None, parse_service(ORDERS_SERVICE))
+    assert await is_refused(op)
+    op.world.service_changed(parse_service(ORDERS_SERVICE), None)
+    assert ORDERS in await op.drain()
+    assert await op.turn_grant() is None
+
+
+@told
+async def test_a_grant_at_an_agents_waypoint_lets_nobody_in() -> None:
+    op = Operator()
+    await op.serve()
+    op.identity("caller", **asks("read"))
+    await op.turn("caller")
+    await of_others(op, "Gateway", "waypoint")
+    op.agent_class(mesh=MESH)
+    assert await is_refused(op)
+    told_of = op.world.grants.facts(ORDERS)
+    assert told_of is not None
+    assert told_of.agents == ("caller",)
+    op.agent_class(mesh=ELSEWHERE)
+    assert ORDERS in await op.drain()
+    assert await op.turn_grant() is None
+
+
+@told
+async def test_a_grant_at_an_agents_waypoint_is_refused_once_the_agent_comes() -> None:
+    op = Operator()
+    op.agent_class(mesh=MESH)
+    await op.serve()
+    await of_others(op, "Gateway", "waypoint")
+    op.identity("caller")
+    assert await is_refused(op)
+
+
+@told
+async def test_names_of_agents_elsewhere_are_not_told_to_a_grants_author() -> None:
+    op = Operator()
+    waypoint = {"serviceAccount": "waypoint", "namespace": "agents"}
+    op.agent_class(mesh=MESH | {"istio": {"dataPlane": "Ambient", "waypoint": waypoint}})
+    meta = metadata("secret", "elsewhere")
+    op.world.see_identity({"metadata": meta, "spec": {}})
+    op.grant(selector=None, targetRefs=[{"kind": "Gateway", "name": "waypoint"}])
+    facts = op.world.grants.facts(ORDERS)
+    assert facts is not None
+    assert facts.agents == ("of another namespace",)
 
 
 def test_a_port_by_name_may_lead_to_any_of_the_pods() -> None:

@@ -463,6 +463,26 @@ async def test_what_a_finalizer_taken_off_by_force_left_is_swept() -> None:
     assert op.there() <= {"VaultRole"}
 
 
+@pytest.mark.parametrize("account", ["agent", "another"])
+@told
+async def test_what_it_left_goes_though_another_of_its_name_has_come(account: str) -> None:
+    op = Operator()
+    await op.ready()
+    del op.api.objects[op.path_of("agent")]
+    op.world.lose_identity(Key("agents", "agent"), "uid-of-agent")
+    # As the garbage collector does, which our finalizer holds up.
+    op.tamper("ServiceAccount", metadata={"deletionTimestamp": "2026-01-02T00:00:00Z"})
+    for kind in CLOSED:
+        op.lose(kind)
+    held = [op.api.objects[NAMES[k].format("agent")] for k in ("ServiceAccount", "RoleBinding")]
+    earlier = {body["metadata"]["uid"] for body in held}
+    op.identity(serviceAccount={"name": account})
+    await op.turn()
+    assert not earlier & {body["metadata"].get("uid") for body in op.api.objects.values()}
+    await op.turn()
+    assert op.condition()["status"] == "True"
+
+
 @pytest.mark.parametrize("right", ["RoleBinding", "VaultRole"])
 @told
 async def test_what_guards_a_right_stays_until_the_right_is_gone(right: str) -> None:

@@ -631,6 +631,26 @@ async def test_who_moves_to_a_further_policy_is_there_before_it_leaves() -> None
     assert further < narrower
 
 
+@told
+async def test_who_cannot_move_stays_and_who_leaves_goes() -> None:
+    op = await made()
+    op.grant(*workloads(MOST_CALLERS))
+    await op.turn_grant()
+    before = let_in(op) or set()
+    op.api.broken[f"POST {POLICIES}"] = DOWN
+    first, *rest = workloads(MOST_CALLERS + 2)
+    op.grant(first | {"from": first["from"][1:]}, *rest)
+    assert await op.turn_grant() is DOWN
+    assert policies(op) == {POLICY}
+    assert let_in(op) == before - {"workload-0"}
+    op.quiet()
+    assert await op.turn_grant() is DOWN
+    assert not op.touched("PUT")
+    op.api.broken.clear()
+    assert await op.turn_grant() is None
+    assert len(let_in(op) | let_in(op, FURTHER)) == MOST_CALLERS + 1
+
+
 # --- its end
 
 

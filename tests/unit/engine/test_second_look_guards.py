@@ -42,6 +42,19 @@ async def test_an_old_spec_takes_no_role_from_the_next_one() -> None:
 
 
 @told
+async def test_an_old_view_takes_no_account_of_the_next_one() -> None:
+    op = Operator()
+    await op.ready(rbac=FULL["rbac"])
+    made_anew(op)
+    for kind in ("ServiceAccount", "RoleBinding"):
+        owner = op.api.objects[NAMES[kind].format("agent")]["metadata"]["ownerReferences"][0]
+        op.tamper(kind, metadata={"ownerReferences": [owner | {"uid": "uid-of-another"}]})
+    op.quiet()
+    assert isinstance(await op.turn(), Failed)
+    assert not op.touched("DELETE", "PUT")
+
+
+@told
 async def test_objects_that_are_in_nobodys_way_any_more_take_nothing() -> None:
     op = Operator()
     await op.ready()

@@ -90,8 +90,7 @@ def _passes(rule: Rule, services: Sequence[AgentService]) -> bool:
 
 
 def _waypoint(facts: Facts) -> Waypoint | None:
-    spec = facts.agent_class.spec if facts.agent_class else None
-    return spec.mesh.istio.waypoint if spec and spec.mesh.istio else None
+    return facts.agent_class.waypoint if facts.agent_class else None
 
 
 def _leads(services: Iterable[AgentService]) -> Mapping[int, set[int]]:
