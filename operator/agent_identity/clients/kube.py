@@ -30,6 +30,9 @@ Json = dict[str, Any]
 PAGE = 100
 """Objects of one answer to a list: with 500, and ten kinds listed at once, a start with 2,500
 identities took 15 MiB more that never came back."""
+LONGEST_PAGE = 2 * 1024 * 1024
+"""Bytes of one answer to a list, unless of one object. Parsed it is 40 times as much where its
+author has it so."""
 READ_SECONDS = 15.0
 _TIMEOUT = aiohttp.ClientTimeout(total=READ_SECONDS, connect=5)
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5, sock_read=70)
@@ -200,10 +203,16 @@ class Kube:
         self, path: str, *, selector: str = ""
     ) -> AsyncIterator[tuple[list[Json], str]]:
         """All objects, some at a time, and the resourceVersion to watch from, which is the same
-        for all of them (Kubernetes API concepts, "Retrieving large results sets in chunks")."""
-        query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
+        for all of them (Kubernetes API concepts, "Retrieving large results sets in chunks").
+        Where they are long it is fewer at a time."""
+        query, limit = {"labelSelector": selector} if selector else {}, PAGE
         while True:
-            page = await self._send("GET", path, query=query)
+            query["limit"], longest = str(limit), LONGEST_PAGE if limit > 1 else None
+            try:
+                page = await self._send("GET", path, query=query, longest=longest)
+            except _TooLongError:
+                limit = max(1, limit // 4)
+                continue
             try:
                 items, metadata = page["items"], page["metadata"]
                 version, more = metadata["resourceVersion"], metadata.get("continue")
@@ -261,6 +270,7 @@ class Kube:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
+        longest: int | None = None,
     ) -> Json:
         await self._bucket.take()
         headers = {"Content-Type": content_type}
@@ -276,7 +286,7 @@ class Kube:
             ) as response:
                 REQUESTS.labels("kubernetes", method, str(response.status)).inc()
                 await _raise_for(response)
-                answer = _json(await response.read())
+                answer = _json(await _read(response, longest))
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
             REQUESTS.labels("kubernetes", method, "error").inc()
             raise Failed(
@@ -285,6 +295,20 @@ class Kube:
         if answer is None:
             raise Failed(Reason.UNREACHABLE, _UNREADABLE)
         return answer
+
+
+class _TooLongError(Exception):
+    """Of an answer: not all of it was read."""
+
+
+async def _read(response: aiohttp.ClientResponse, longest: int | None) -> bytes:
+    if longest is None:
+        return await response.read()
+    try:
+        await response.content.readexactly(longest)
+    except asyncio.IncompleteReadError as all_of_it:
+        return all_of_it.partial
+    raise _TooLongError
 
 
 def _json(content: bytes) -> Json | None:

@@ -7,10 +7,10 @@ identities of one class costs a handful of reads of that class, and not a thousa
 import asyncio
 from collections.abc import Iterable
 
-from agent_identity.clients.kube import CLASSES, IDENTITIES, NAMESPACES, ApiError, Json, Kube
+from agent_identity.clients.kube import CLASSES, IDENTITIES, NAMESPACES, PODS, ApiError, Json, Kube
 from agent_identity.core.errors import Problem
 from agent_identity.core.identity import Identity, parse_namespace
-from agent_identity.core.resource import Key
+from agent_identity.core.resource import IDENTITY_LABEL, Key
 from agent_identity.reconcile.world import World
 
 
@@ -56,6 +56,12 @@ class FreshReads:
         except Problem as problem:
             return problem
         return None
+
+    async def has_pods(self, agent: Key) -> bool:
+        """Whether pods carry an agent's label, told by the watch or not. Raises ApiError."""
+        selector = f"{IDENTITY_LABEL}={agent.name}"
+        pages = self._kube.pages(PODS.path(agent.namespace), selector=selector)
+        return any([items async for items, _ in pages])
 
     async def look_at_identity(self, key: Key) -> None:
         """An identity, or that it is gone. Raises ApiError."""

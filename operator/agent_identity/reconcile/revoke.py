@@ -6,7 +6,7 @@ is recorded as owed, and paid later.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from agent_identity.api.conditions import ConditionType, EventReason, Reason
 from agent_identity.clients.kube import ApiError
@@ -101,7 +101,8 @@ class Revoker:
         observed |= {ref: seen for ref, seen in facts.observed.items() if is_orphan(seen)}
         if late:
             await self._record_unseen(facts, outcome)
-        stays = self._retired(facts.identity.key, facts) if facts.pods else ()
+        guarded = not rights_only and await self._guards_pods(facts.identity.key, observed)
+        stays = self._retired(facts.identity.key, facts) if guarded else ()
         changes = plan_changes(stays, observed, self._room_of)
         if not await self._tools.second_look.finds_taker(facts.identity, changes.takes):
             raise Failed(Reason.BUSY, "the identity is another one by now", retry_after=_SOON)
@@ -125,6 +126,13 @@ class Revoker:
             outcome.note(room, problem)
         stay = MESH_KINDS if failed else ()
         return [a for a in changes.takes if a.ref.kind not in stay]
+
+    async def _guards_pods(self, key: Key, observed: Mapping[Ref, Observed]) -> bool:
+        """Whether pods run on that its policies guard. Taken for gone because no watch has told of
+        them yet, they would be open to everybody for good."""
+        known = self._tools.world.has_pods(key)
+        guards = any(ref.kind in MESH_KINDS for ref in observed)
+        return known or (guards and await self._tools.fresh.has_pods(key))
 
     async def _forget_gone(
         self, key: Key, facts: Facts | None, outcome: Outcome, owe: Owe | None
@@ -199,7 +207,7 @@ class Revoker:
             return None
         outcome = Outcome()
         await self._forget_gone(key, None, outcome, self._ledger.record)
-        keep = self._tools.world.has_pods(key)
+        keep = await self._guards_pods(key, left)
         stays = [r for r in self._retired(key, None) if keep and r.ref in left]
         changes = plan_changes(stays, left, self._room_of)
         takes = await self._shut(changes, outcome)

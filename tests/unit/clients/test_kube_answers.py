@@ -1,6 +1,7 @@
 """How the API server says no, and what is known of it by that."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,7 +12,7 @@ from aiohttp import web
 from test_requests_guards import Answer, Session
 
 from agent_identity.api.conditions import Reason
-from agent_identity.clients.kube import ApiError, Kube
+from agent_identity.clients.kube import LONGEST_PAGE, ApiError, Kube
 from agent_identity.core.errors import Failed
 from testbed.ports import LOOPBACK, free_port
 
@@ -40,6 +41,22 @@ def test_a_right_that_may_not_be_given_is_told_apart_though_the_text_is_cut() ->
 @pytest.mark.parametrize(("status", "message"), [(403, NO_RIGHT), (400, NOT_HELD)])
 def test_another_refusal_is_none_of_a_right(status: int, message: str) -> None:
     assert not answered(status, message).escalates
+
+
+async def served(
+    path: str,
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    story: Callable[[aiohttp.ClientSession], Awaitable[None]],
+) -> None:
+    """What happens at a server that answers so."""
+    app = web.Application()
+    app.router.add_get(path, answer)
+    runner, port = web.AppRunner(app), free_port()
+    await runner.setup()
+    await web.TCPSite(runner, LOOPBACK, port).start()
+    async with aiohttp.ClientSession(f"http://{LOOPBACK}:{port}") as session:
+        await story(session)
+    await runner.cleanup()
 
 
 class Unreadable(Answer):
@@ -94,6 +111,29 @@ def test_what_is_no_event_breaks_the_watch_and_nothing_else(line: bytes) -> None
         asyncio.run(watch())
 
 
+def test_of_long_objects_fewer_are_read_at_a_time() -> None:
+    long = LONGEST_PAGE // 8
+    asked: list[tuple[int, int]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        begin, limit = int(request.query.get("continue", 0)), int(request.query["limit"])
+        asked.append((begin, limit))
+        names = list(range(begin, min(begin + limit, 15)))
+        items = [{"name": n, "text": "x" * (2 * LONGEST_PAGE if n == 12 else long)} for n in names]
+        more = {"continue": str(names[-1] + 1)} if names[-1] < 14 else {}
+        return web.json_response({"items": items, "metadata": {"resourceVersion": "7"} | more})
+
+    async def listed(session: aiohttp.ClientSession) -> None:
+        kube = Kube(session, rate=1000)
+        pages = [[i["name"] for i in items] async for items, _ in kube.pages("/listed")]
+        assert [name for page in pages for name in page] == list(range(15))
+        assert max(map(len, pages)) == 6
+
+    asyncio.run(served("/listed", answer, listed))
+    assert asked[:4] == [(0, 100), (0, 25), (0, 6), (6, 6)]
+    assert (12, 1) in asked
+
+
 def test_a_line_that_is_too_long_breaks_only_the_watch() -> None:
     async def endless(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse()
@@ -103,16 +143,9 @@ def test_a_line_that_is_too_long_breaks_only_the_watch() -> None:
                 await answer.write(b"<" * 2**20)
         return answer
 
-    async def story() -> None:
-        app = web.Application()
-        app.router.add_get("/watched", endless)
-        runner, port = web.AppRunner(app), free_port()
-        await runner.setup()
-        await web.TCPSite(runner, LOOPBACK, port).start()
-        async with aiohttp.ClientSession(f"http://{LOOPBACK}:{port}") as session:
-            with pytest.raises(Failed, match="broke"):
-                async for _ in Kube(session, rate=100).watch("/watched", "1"):
-                    pass
-        await runner.cleanup()
+    async def watched(session: aiohttp.ClientSession) -> None:
+        with pytest.raises(Failed, match="broke"):
+            async for _ in Kube(session, rate=100).watch("/watched", "1"):
+                pass
 
-    asyncio.run(story())
+    asyncio.run(served("/watched", endless, watched))

@@ -28,6 +28,7 @@ class Answer:
         self.status = status
         self.headers: dict[str, str] = {}
         self._content = json.dumps(body).encode()
+        self.content = self
 
     async def __aenter__(self) -> Self:
         return self
@@ -37,6 +38,11 @@ class Answer:
 
     async def read(self) -> bytes:
         return self._content
+
+    async def readexactly(self, size: int) -> bytes:
+        if len(self._content) < size:
+            raise asyncio.IncompleteReadError(self._content, size)
+        return self._content[:size]
 
 
 class Session:

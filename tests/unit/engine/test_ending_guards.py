@@ -556,6 +556,21 @@ async def test_what_was_left_shut_stays_though_an_identity_comes_that_is_granted
 
 
 @told
+async def test_a_pod_that_no_watch_has_told_of_is_left_guarded() -> None:
+    op = Operator()
+    await op.ready()
+    op.pod(seen=False)
+    op.delete()
+    await op.turn()
+    assert gone(op)
+    assert op.there() == CLOSED
+    op.pod()
+    op.pod(runs=False)
+    await op.turn()
+    assert op.there() == set()
+
+
+@told
 async def test_in_a_namespace_that_is_going_pods_hold_no_identity() -> None:
     op = Operator()
     await op.ready()

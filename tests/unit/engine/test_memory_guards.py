@@ -9,7 +9,7 @@ tests of this file hold the stand-ins to the rules of the real ones that the oth
 import asyncio
 import copy
 import itertools
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, cast
@@ -107,6 +107,13 @@ class MemoryApi(Calls):
     async def get(self, path: str) -> Json:
         self.note("GET", path)
         return copy.deepcopy(self._there(path))
+
+    async def pages(self, path: str, *, selector: str) -> AsyncIterator[tuple[list[Json], str]]:
+        """All at once. selector: one label with its value."""
+        self.note("LIST", path)
+        label, _, value = selector.partition("=")
+        found = [body for at, body in self.objects.items() if at.startswith(f"{path}/")]
+        yield [b for b in found if b["metadata"].get("labels", {}).get(label) == value], "1"
 
     async def create(self, path: str, body: Mapping[str, Any]) -> Json:
         name = f"{path}/{body['metadata']['name']}"

@@ -24,7 +24,7 @@ from agent_identity.reconcile.fresh import FreshReads
 from agent_identity.reconcile.grants import GrantPipeline
 from agent_identity.reconcile.own import OwnWriter
 from agent_identity.reconcile.pipeline import Pipeline, Tools
-from agent_identity.reconcile.pods import Pod
+from agent_identity.reconcile.pods import Pod, parse_pod
 from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.revoke import Revoker
 from agent_identity.reconcile.second_look import SecondLook
@@ -97,6 +97,7 @@ class Operator:
             "agentidentityclasses": self.world.see_class,
             "agentidentities": self.world.see_identity,
             "agentaccessgrants": self.world.grants.see,
+            "pods": lambda body: self.world.pod_changed(None, parse_pod(body)),
         }
         see |= {p.split("/")[-2]: partial(self.informers.saw, Kind(k)) for k, p in NAMES.items()}
         for path, body in self.api.objects.items():
@@ -207,9 +208,19 @@ class Operator:
         body["metadata"]["deletionTimestamp"] = stamp
         return self.api.put(path, body)
 
-    def pod(self, name: str = "agent", *, runs: bool = True, **labels: str) -> None:
+    def pod(
+        self, name: str = "agent", *, runs: bool = True, seen: bool = True, **labels: str
+    ) -> None:
+        """A pod of an agent comes, or goes. seen: by the watch."""
         pod = Pod("agents", "pod", {"agentidentity.dev/identity": name} | labels)
-        self.world.pod_changed(None if runs else pod, pod if runs else None)
+        path = "/api/v1/namespaces/agents/pods/pod"
+        if runs:
+            meta = {"namespace": "agents", "name": "pod", "labels": dict(pod.labels)}
+            self.api.put(path, {"metadata": meta})
+        else:
+            self.api.objects.pop(path, None)
+        if seen:
+            self.world.pod_changed(None if runs else pod, pod if runs else None)
 
     def tamper(self, kind: str, name: str = "agent", *, seen: bool = True, **parts: Any) -> None:
         """Somebody changes or makes an object; metadata is merged."""
