@@ -34,6 +34,18 @@ OF_GRANTS += "  - name: asks-for-something\n    expression: "
 
 GRANTS = (
     Mutant(
+        "last-policy-goes",
+        18,
+        "No policy of a grant goes while what is to stay can't be made.",
+        PIPELINE,
+        "        if not outcome.problems:\n            await self._tools.executor.take",
+        "        if True:\n            await self._tools.executor.take",
+        tuple(
+            f"{ENGINE}::test_no_policy_goes_while_what_stays_cannot_be_made[{how}]"
+            for how in ("it goes", "it went by force", "it shrinks", "it stays")
+        ),
+    ),
+    Mutant(
         "movers-out-in-between",
         18,
         "Who was to move to a further policy stays where that can't be made.",
@@ -65,7 +77,7 @@ GRANTS = (
         18,
         "A grant at an agent's waypoint lets nobody in.",
         "operator/agent_identity/reconcile/around.py",
-        "sorted(key for key in self._behind(target.name) if self._passes(key, target))",
+        "sorted(self._behind(target))",
         "[]",
         (f"{AMBIENT}::test_a_grant_at_an_agents_waypoint_lets_nobody_in",),
     ),
@@ -74,8 +86,8 @@ GRANTS = (
         18,
         "A Gateway that only has the name of an agent's waypoint is not that.",
         "operator/agent_identity/reconcile/around.py",
-        "        return target in self._reach(self._identities[key]).passed",
-        "        return True",
+        "            if waypoint.namespace == gateway.namespace:",
+        "            if waypoint.namespace:",
         (f"{AMBIENT}::test_a_grant_at_an_agents_waypoint_lets_nobody_in",),
     ),
     Mutant(
@@ -101,8 +113,8 @@ GRANTS = (
         18,
         "A grant at a Gateway is looked at again when an agent comes that is behind it.",
         WORLD,
-        "                if self.around.waypoint_of(identity):",
-        "                if False:",
+        "        if any(i and self.around.waypoint_of(i) for i in identities):",
+        "        if False:",
         (f"{AMBIENT}::test_a_grant_at_an_agents_waypoint_is_refused_once_the_agent_comes",),
     ),
     Mutant(

@@ -374,8 +374,8 @@ REST_AND_HONESTY = (
         12,
         "A foreign policy that selects a pod of ours, or all, weakens ours.",
         MESH,
-        "return any(all(pod.get(k) == v for k, v in view.selector or ()) for pod in self.pods)",
-        "return False",
+        "any(all(pod.get(k) == v for k, v in view.selector or ()) for pod in self.pods)",
+        "False",
         (f"{WEAKENS}[all pods of the namespace]", f"{WEAKENS}[pods of ours]"),
     ),
     Mutant(
@@ -383,8 +383,8 @@ REST_AND_HONESTY = (
         12,
         "A foreign policy for others' pods does not weaken ours.",
         MESH,
-        "return any(all(pod.get(k) == v for k, v in view.selector or ()) for pod in self.pods)",
-        "return bool(self.pods)",
+        "any(all(pod.get(k) == v for k, v in view.selector or ()) for pod in self.pods)",
+        "bool(self.pods)",
         (f"{WEAKENS}[pods of others]",),
     ),
     Mutant(
@@ -404,6 +404,15 @@ REST_AND_HONESTY = (
         "return any(Target(namespace, *target) in self.passed for target in view.targets)",
         "return bool(self.passed)",
         (f"{WEAKENS}[one for a Service of others]", f"{WEAKENS}[one for a Gateway elsewhere]"),
+    ),
+    Mutant(
+        "foreign-policy-where-the-waypoint-is",
+        12,
+        "What holds for all pods of the waypoint's namespace holds for none of another's.",
+        MESH,
+        "return matches and namespace in self.homes",
+        "return matches",
+        (f"{WEAKENS}[one for all pods where its waypoint is]",),
     ),
     Mutant(
         "foreign-policy-at-a-waypoint-told-to-nobody",

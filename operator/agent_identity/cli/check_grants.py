@@ -15,6 +15,10 @@ from agent_identity.reconcile.callers import outbound_of
 _NOT_THERE = "is not among the files: it is let in once it is there and asks for it"
 _NOT_ASKED = "does not ask for it in spec.outbound: it gets nothing by this rule"
 _STALLS = "stalls: it is let in nowhere"
+_STALLING = {
+    Reason.MESH_ROOT_NAMESPACE: "metadata.namespace",
+    Reason.AGENT_SELECTED: "spec.targetRefs",
+}
 _ACCOUNT = OWN_ACCOUNT.removeprefix("it ")
 
 
@@ -24,9 +28,8 @@ def grant_standing(new: Manifests, key: Key, unknown: Severity) -> Iterator[Find
     if facts is None:
         return
     problem = judge_grant(facts).problem
-    if problem and problem.reason is Reason.MESH_ROOT_NAMESPACE:
-        about = problem.reason.about
-        yield finding(Severity.ERROR, document, "metadata.namespace", problem.message, about)
+    if problem and (where := _STALLING.get(problem.reason)):
+        yield finding(Severity.ERROR, document, where, problem.message, problem.reason.about)
     for at, rule in enumerate(facts.grant.rules):
         for n, caller in enumerate(rule.from_):
             if why := _in_vain(new, facts, rule, caller):

@@ -221,7 +221,8 @@ class Kube:
             yield items, version
             if not more:
                 return
-            query["continue"] = more
+            # Two long objects of somebody's must not make thousands of requests of a list.
+            query["continue"], limit = more, min(PAGE, 2 * limit)
 
     async def create(self, path: str, body: Mapping[str, Any]) -> Json:
         """POST: never takes over what is there."""

@@ -31,9 +31,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where a policy that holds for an agent may be. pods: labels of its pods, and of a pod that
-    carries its label only. passed: what calls to it pass where a waypoint stands before it."""
+    """Where a policy that holds for an agent may be. homes: its namespace and the mesh's root.
+    pods: labels of its pods, and of a pod that carries its label only. passed: what calls to it
+    pass where a waypoint stands before it."""
 
+    homes: frozenset[str]
     pods: tuple[Labels, ...]
     passed: frozenset[Target] = frozenset()
 
@@ -41,7 +43,8 @@ class Reach:
         """Whether a policy of that namespace holds for the agent."""
         if view.targets:
             return any(Target(namespace, *target) in self.passed for target in view.targets)
-        return any(all(pod.get(k) == v for k, v in view.selector or ()) for pod in self.pods)
+        matches = any(all(pod.get(k) == v for k, v in view.selector or ()) for pod in self.pods)
+        return matches and namespace in self.homes
 
 
 def weakening(

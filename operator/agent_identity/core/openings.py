@@ -1,9 +1,10 @@
 """What an AuthorizationPolicy of ours opens, and whom a write of it would newly let in. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from agent_identity.core.resource import Body, Kind, Resource, digest_of
+from agent_identity.core.resource import Body, Kind, Resource, canonical, digest_of
 
 _LIMITS = frozenset({"ports", "methods", "paths"})
 
@@ -59,23 +60,29 @@ def openings_of(resource: Resource) -> Openings:
     return found
 
 
-def lets_in(wanted: Opening, policies: Iterable[Openings]) -> frozenset[str]:
-    """Whom these let do all of this, whichever of them."""
-    return _all(policy.lets_in(wanted) for policy in policies)
+def only_with(principals: frozenset[str], resource: Resource, there: Openings) -> Resource:
+    """The policy that is there, of the same frame as this one, with these of its callers only."""
+    return _with(((rule, rule.principals & principals) for rule in there.rules), resource)
 
 
-def only_with(
-    stay: Callable[[Opening], frozenset[str]], resource: Resource, there: Openings
-) -> Resource:
-    """The policy that is there, of the same frame as this one, with those of its callers only who
-    stay. stay: of each of its rules."""
-    spec = {name: value for name, value in resource.body["spec"].items() if name != "rules"}
-    rules = [
-        {"from": [{"source": {"principals": sorted(found)}}], "to": [{"operation": _told(rule.to)}]}
-        for rule in there.rules
-        if (found := rule.principals & stay(rule))
+def what_stays(resource: Resource, there: Openings, wanted: Iterable[Openings]) -> Resource:
+    """Of what is open there, all that these open too, be it in another policy; in a policy of the
+    same frame as this one."""
+    rules = (rule for policy in wanted for rule in policy.rules)
+    return _with(((rule, rule.principals & there.lets_in(rule)) for rule in rules), resource)
+
+
+def _with(rules: Iterable[tuple[Opening, frozenset[str]]], resource: Resource) -> Resource:
+    open_to: dict[bytes, set[str]] = {}
+    for rule, principals in rules:
+        if principals:
+            open_to.setdefault(canonical(_told(rule.to)), set()).update(principals)
+    found = [
+        {"from": [{"source": {"principals": sorted(who)}}], "to": [{"operation": json.loads(to)}]}
+        for to, who in open_to.items()
     ]
-    body = {**resource.body, "spec": spec | ({"rules": rules} if rules else {})}
+    spec = {name: value for name, value in resource.body["spec"].items() if name != "rules"}
+    body = {**resource.body, "spec": spec | ({"rules": found} if found else {})}
     return replace(resource, body=body)
 
 

@@ -63,22 +63,26 @@ class Around:
         if target.kind == "Service":
             agent = self._services.led_to(target.namespace, target.name)
             return [agent] if agent else []
-        return sorted(key for key in self._behind(target.name) if self._passes(key, target))
+        return sorted(self._behind(target))
 
     def waypoint_of(self, identity: Identity) -> Waypoint | None:
         """The one that its class names."""
         agent_class = self._classes.get(identity.class_name)
         return agent_class.waypoint if agent_class else None
 
-    def _behind(self, waypoint: str) -> Iterator[Key]:
+    def _behind(self, gateway: Target) -> Iterator[Key]:
         for name, agent_class in self._classes.items():
-            if agent_class.waypoint and agent_class.waypoint.service_account == waypoint:
+            waypoint = agent_class.waypoint
+            if waypoint is None or waypoint.service_account != gateway.name:
+                continue
+            if waypoint.namespace == gateway.namespace:
                 yield from self._index.by_class.of(name)
-
-    def _passes(self, key: Key, target: Target) -> bool:
-        return target in self._reach(self._identities[key]).passed
+            elif waypoint.namespace is None:
+                here = self._index.by_namespace.of(gateway.namespace)
+                yield from (k for k in here if self._identities[k].class_name == name)
 
     def _reach(self, identity: Identity) -> Reach:
         key, services = identity.key, self._services.of(identity.key)
         pods = ({IDENTITY_LABEL: key.name}, *(p.labels for p in self._pods.of(key)))
-        return Reach(pods, passed_by(key, self.waypoint_of(identity), services, self._root))
+        passed = passed_by(key, self.waypoint_of(identity), services, self._root)
+        return Reach(frozenset({key.namespace, self._root}), pods, passed)

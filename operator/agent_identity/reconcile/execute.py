@@ -95,7 +95,8 @@ class Executor:
         if seen is None:
             return
         if seen.ref.kind == Kind.SERVICE_ACCOUNT:
-            gone = await self._take_account(seen, facts, owe, name_stays=name_stays)
+            whose = None if facts and _is_anothers(seen, facts) else facts
+            gone = await self._take_account(seen, whose, owe, name_stays=name_stays)
         elif action.verb is Verb.RELEASE:
             gone = await self._kube.release(seen)
         else:
@@ -199,3 +200,8 @@ class Executor:
             outcome.note(action.room, problem)
         else:
             outcome.done.append(action)
+
+
+def _is_anothers(account: Observed, facts: Facts) -> bool:
+    """What an earlier identity of the name left: nothing is known of that one's class."""
+    return account.owner_uid not in {"", facts.identity.meta.uid}

@@ -60,8 +60,10 @@ class FreshReads:
     async def has_pods(self, agent: Key) -> bool:
         """Whether pods carry an agent's label, told by the watch or not. Raises ApiError."""
         selector = f"{IDENTITY_LABEL}={agent.name}"
-        pages = self._kube.pages(PODS.path(agent.namespace), selector=selector)
-        return any([items async for items, _ in pages])
+        async for items, _ in self._kube.pages(PODS.path(agent.namespace), selector=selector):
+            if items:
+                return True
+        return False
 
     async def look_at_identity(self, key: Key) -> None:
         """An identity, or that it is gone. Raises ApiError."""

@@ -66,7 +66,8 @@ class GrantPipeline:
 
     async def _carry_out_in_turn(self, changes: Plan, outcome: Outcome) -> None:
         """A caller that moves from one policy to another is in both for a moment, never in none;
-        and what stays shut is shut before anything else goes."""
+        and what stays shut is shut before anything else goes: the last policy that goes opens the
+        workload to everybody."""
         made = [a for a in changes.gives if a.seen is None]
         await self._tools.executor.give(made, outcome, missing=())
         changed = [a for a in changes.gives if a.seen is not None]
@@ -74,7 +75,8 @@ class GrantPipeline:
             changed = self._newcomers.staying(changed, changes.gives)
         await self._tools.executor.give(changed, outcome, missing=())
         self._newcomers.wrote(outcome.done)
-        await self._tools.executor.take(changes.takes, None, outcome)
+        if not outcome.problems:
+            await self._tools.executor.take(changes.takes, None, outcome)
 
     def _changes(self, facts: GrantFacts) -> Plan:
         desired = self._room.desired(facts, judge_grant(facts).standing)

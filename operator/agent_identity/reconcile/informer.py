@@ -96,13 +96,13 @@ class Informer(Generic[T]):
         seen: set[Key] = set()
         version = "0"
         async for page, version in self._kube.pages(self._path, selector=self._selector):  # noqa: B007
+            self._heard()
             seen.update(map(_key, page))
             for body in page:
                 self.remember(body)
         self.installed = True
         for key in [k for k in self.items if k not in seen and self._versions[k] <= int(version)]:
             self._drop(key, int(version))
-        self._heard()
         self.failing = False
         self.synced.set()
         return version

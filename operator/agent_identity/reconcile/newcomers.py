@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from agent_identity.clients.kube import OWNED
 from agent_identity.core.errors import Failed
-from agent_identity.core.openings import Openings, lets_in, only_with, openings_in, openings_of
+from agent_identity.core.openings import Openings, only_with, openings_in, openings_of, what_stays
 from agent_identity.core.plan import Action
 from agent_identity.core.resource import Key, Kind, Observed, Ref, digest_of
 from agent_identity.reconcile.fresh import FreshReads
@@ -69,9 +69,7 @@ class Newcomers:
             return action
         if after.frame != known.frame or known.principals <= after.principals:
             return None
-        return replace(
-            action, resource=only_with(lambda _: after.principals, action.resource, known)
-        )
+        return replace(action, resource=only_with(after.principals, action.resource, known))
 
     def staying(self, changed: Iterable[Action], gives: Iterable[Action]) -> list[Action]:
         """Of these changes what they take that nothing else gives, while policies to which others
@@ -85,7 +83,7 @@ class Newcomers:
         known = self._remembered(seen) if seen else None
         if not (resource and seen and known) or openings_of(resource).frame != known.frame:
             return action
-        rest = only_with(lambda rule: lets_in(rule, wanted), resource, known)
+        rest = what_stays(resource, known, wanted)
         return None if rest.digest == seen.digest else replace(action, resource=rest)
 
     def only_narrow(self, actions: Iterable[Action]) -> bool:

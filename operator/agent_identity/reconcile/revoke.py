@@ -20,6 +20,7 @@ from agent_identity.core.resource import (
     GRANTS,
     MESH_KINDS,
     Key,
+    Kind,
     Observed,
     Ref,
     Resource,
@@ -101,7 +102,8 @@ class Revoker:
         observed |= {ref: seen for ref, seen in facts.observed.items() if is_orphan(seen)}
         if late:
             await self._record_unseen(facts, outcome)
-        guarded = not rights_only and await self._guards_pods(facts.identity.key, observed)
+        told = None if late else outcome
+        guarded = not rights_only and await self._guards_pods(facts.identity.key, observed, told)
         stays = self._retired(facts.identity.key, facts) if guarded else ()
         changes = plan_changes(stays, observed, self._room_of)
         if not await self._tools.second_look.finds_taker(facts.identity, changes.takes):
@@ -127,12 +129,22 @@ class Revoker:
         stay = MESH_KINDS if failed else ()
         return [a for a in changes.takes if a.ref.kind not in stay]
 
-    async def _guards_pods(self, key: Key, observed: Mapping[Ref, Observed]) -> bool:
+    async def _guards_pods(
+        self, key: Key, observed: Mapping[Ref, Observed], outcome: Outcome | None
+    ) -> bool:
         """Whether pods run on that its policies guard. Taken for gone because no watch has told of
-        them yet, they would be open to everybody for good."""
-        known = self._tools.world.has_pods(key)
-        guards = any(ref.kind in MESH_KINDS for ref in observed)
-        return known or (guards and await self._tools.fresh.has_pods(key))
+        them yet, they would be open to everybody for good. Where that can't be seen they are taken
+        to be there; outcome: whom that is a problem to."""
+        if self._tools.world.has_pods(key):
+            return True
+        if not any(ref.kind in MESH_KINDS for ref in observed):
+            return False
+        try:
+            return await self._tools.fresh.has_pods(key)
+        except Failed as failure:
+            if outcome is not None:
+                outcome.note(self._room_of[Kind.AUTHORIZATION_POLICY], failure)
+            return True
 
     async def _forget_gone(
         self, key: Key, facts: Facts | None, outcome: Outcome, owe: Owe | None
@@ -207,7 +219,7 @@ class Revoker:
             return None
         outcome = Outcome()
         await self._forget_gone(key, None, outcome, self._ledger.record)
-        keep = await self._guards_pods(key, left)
+        keep = await self._guards_pods(key, left, outcome)
         stays = [r for r in self._retired(key, None) if keep and r.ref in left]
         changes = plan_changes(stays, left, self._room_of)
         takes = await self._shut(changes, outcome)

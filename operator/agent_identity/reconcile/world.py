@@ -280,12 +280,16 @@ class World:
             if identity is not None:
                 self.objects.sort_again(identity)
                 self.callers.account_changed(Key(identity.key.namespace, identity.account))
-                if self.around.waypoint_of(identity):
-                    self.grants.waypoints_changed()
+        if before is None or after is None or before.class_name != after.class_name:
+            self._touch_gateways(before, after)
         if after is None or before is None or before.deleting != after.deleting:
             rival = after or before
             assert rival is not None  # noqa: S101
             self._touch_rivals(rival)
+
+    def _touch_gateways(self, *identities: Identity | None) -> None:
+        if any(i and self.around.waypoint_of(i) for i in identities):
+            self.grants.waypoints_changed()
 
     def _touch_account(self, account: Key) -> None:
         self._touch_all(sorted(self._index.by_account.of(account)))

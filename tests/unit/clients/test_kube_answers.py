@@ -130,8 +130,10 @@ def test_of_long_objects_fewer_are_read_at_a_time() -> None:
         assert max(map(len, pages)) == 6
 
     asyncio.run(served("/listed", answer, listed))
-    assert asked[:4] == [(0, 100), (0, 25), (0, 6), (6, 6)]
+    # Where it was fewer it's soon more again.
+    assert asked[:4] == [(0, 100), (0, 25), (0, 6), (6, 12)]
     assert (12, 1) in asked
+    assert asked[-1] == (13, 2)
 
 
 def test_a_line_that_is_too_long_breaks_only_the_watch() -> None:

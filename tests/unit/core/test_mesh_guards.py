@@ -29,7 +29,8 @@ def policy(kind: Kind, spec: dict[str, Any], namespace: str = "agents", born: in
 OWN = policy(PA, {"selector": OURS, "mtls": {"mode": "STRICT"}}, born=3)
 WAYPOINT = Waypoint(service_account="waypoint", namespace="gateways")
 SERVICES = (AgentService("agent", ((80, 8080),)),)
-REACH = Reach((LABELS,), passed_by(Key("agents", "agent"), WAYPOINT, SERVICES, ROOT))
+HOMES = frozenset({"agents", ROOT})
+REACH = Reach(HOMES, (LABELS,), passed_by(Key("agents", "agent"), WAYPOINT, SERVICES, ROOT))
 
 
 def bound(kind: str, name: str, namespace: str = "agents") -> Observed:
@@ -50,6 +51,7 @@ CASES = {
     "one for a Service elsewhere": (bound("Service", "agent", "gateways"), False),
     "one for its waypoint": (bound("Gateway", "waypoint", "gateways"), True),
     "one for a Gateway elsewhere": (bound("Gateway", "waypoint"), False),
+    "one for all pods where its waypoint is": (policy(AP, OPEN, "gateways"), False),
     "one for all waypoints": (bound("GatewayClass", "istio-waypoint", ROOT), True),
     "older and permissive": (policy(PA, {"selector": OURS, **PERMISSIVE}), True),
     "older, one port open": (policy(PA, {"selector": OURS, **PORT_OPEN}), True),
@@ -66,5 +68,5 @@ def test_only_what_lets_in_more_is_named(foreign: Observed, weakens: bool) -> No
 
 
 def test_without_a_waypoint_what_is_bound_to_a_service_is_nobodys() -> None:
-    reach = Reach((LABELS,), passed_by(Key("agents", "agent"), None, SERVICES, ROOT))
+    reach = Reach(HOMES, (LABELS,), passed_by(Key("agents", "agent"), None, SERVICES, ROOT))
     assert weakening([bound("Service", "agent")], reach, OWN, ROOT) == ()

@@ -143,6 +143,17 @@ async def test_a_policy_of_others_at_what_leads_to_an_agent_is_told(
     assert op.condition("InboundReady")["reason"] == Reason.FOREIGN_POLICY
 
 
+@told
+async def test_a_policy_for_all_pods_where_the_waypoint_is_is_nobodys_here() -> None:
+    op = await behind_a_waypoint()
+    op.agent_class(mesh=ELSEWHERE)
+    await op.turn()
+    body = {"metadata": metadata("theirs", "gateways"), "spec": {"rules": [{}]}}
+    op.world.object_changed(None, observe_object(Kind.AUTHORIZATION_POLICY, body))
+    await op.turn()
+    assert op.condition("InboundReady")["status"] == "True"
+
+
 async def of_others(op: Operator, kind: str, name: str) -> None:
     """A grant in force before whatever leads to others."""
     op.grant(rule("caller"), selector=None, targetRefs=[{"kind": kind, "name": name}])
@@ -195,6 +206,8 @@ async def test_a_grant_at_an_agents_waypoint_is_refused_once_the_agent_comes() -
     await of_others(op, "Gateway", "waypoint")
     op.identity("caller")
     assert await is_refused(op)
+    op.identity("caller", **asks("read"))
+    assert ORDERS not in await op.drain()
 
 
 @told

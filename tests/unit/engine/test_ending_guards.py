@@ -483,6 +483,26 @@ async def test_what_it_left_goes_though_another_of_its_name_has_come(account: st
     assert op.condition()["status"] == "True"
 
 
+@told
+async def test_the_account_that_it_left_stays_until_every_vault_was_looked_at() -> None:
+    op = Operator()
+    await op.ready()
+    entity = op.log_in()
+    op.tamper("ServiceAccount", metadata={"deletionTimestamp": "2026-01-02T00:00:00Z"})
+    del op.api.objects[op.path_of("agent")]
+    op.identity()
+    op.start_anew()
+    op.vault.broken["LIST"] = DOWN
+    await op.serve()
+    assert await op.turn() is not None
+    assert op.get("ServiceAccount")
+    assert entity["id"] in op.vault.entities
+    op.vault.broken.clear()
+    await op.serve()
+    await op.turn()
+    assert entity["id"] not in op.vault.entities
+
+
 @pytest.mark.parametrize("right", ["RoleBinding", "VaultRole"])
 @told
 async def test_what_guards_a_right_stays_until_the_right_is_gone(right: str) -> None:
@@ -565,6 +585,53 @@ async def test_a_pod_that_no_watch_has_told_of_is_left_guarded() -> None:
     assert gone(op)
     assert op.there() == CLOSED
     op.pod()
+    op.pod(runs=False)
+    await op.turn()
+    assert op.there() == set()
+
+
+@pytest.mark.parametrize("late", [False, True])
+@told
+async def test_while_its_pods_cannot_be_seen_rights_go_and_policies_stay(late: bool) -> None:  # noqa: FBT001
+    op = Operator()
+    await op.ready()
+    op.api.broken["LIST"] = DOWN
+    op.delete()
+    assert await op.turn() is DOWN
+    assert op.there() == CLOSED
+    assert not gone(op)
+    if late:
+        op.now += op.deadline + 1
+        await op.turn()
+        assert gone(op)
+        assert op.there() == CLOSED
+    op.api.broken.clear()
+    await op.turn()
+    assert op.there() == set()
+
+
+@told
+async def test_what_it_left_is_swept_though_its_pods_cannot_be_seen() -> None:
+    op = Operator()
+    await op.ready()
+    op.api.broken["LIST"] = DOWN
+    del op.api.objects[op.path_of("agent")]
+    op.world.lose_identity(Key("agents", "agent"), "uid-of-agent")
+    assert await op.turn() is DOWN
+    assert op.there() <= {*CLOSED, "VaultRole"}
+
+
+@told
+async def test_what_was_left_shut_stays_for_a_pod_that_no_watch_has_told_of() -> None:
+    op = Operator()
+    await op.ready()
+    op.pod()
+    op.delete()
+    await op.turn()
+    op.world.pod_changed(op.world.pods.of(Key("agents", "agent"))[0], None)
+    op.identity(className="missing")
+    await op.turn()
+    assert op.there() == CLOSED
     op.pod(runs=False)
     await op.turn()
     assert op.there() == set()

@@ -651,6 +651,44 @@ async def test_who_cannot_move_stays_and_who_leaves_goes() -> None:
     assert len(let_in(op) | let_in(op, FURTHER)) == MOST_CALLERS + 1
 
 
+@told
+async def test_who_may_less_and_cannot_move_keeps_the_rest() -> None:
+    op = await made()
+    wide, narrow = ({"methods": ["GET"], "paths": paths} for paths in (["/a", "/b"], ["/a"]))
+    op.grant(*(r | {"protocol": "HTTP", "http": wide} for r in workloads(MOST_CALLERS)))
+    await op.turn_grant()
+    before = let_in(op)
+    op.api.broken[f"POST {POLICIES}"] = DOWN
+    op.grant(*(r | {"protocol": "HTTP", "http": narrow} for r in workloads(MOST_CALLERS + 1)))
+    assert await op.turn_grant() is DOWN
+    assert let_in(op) == before
+    told = [r["to"][0]["operation"]["paths"] for r in op.api.objects[POLICY]["spec"]["rules"]]
+    assert told
+    assert all(paths == ["/a"] for paths in told)
+
+
+@pytest.mark.parametrize("how", ["it goes", "it went by force", "it shrinks", "it stays"])
+@told
+async def test_no_policy_goes_while_what_stays_cannot_be_made(how: str) -> None:
+    op = await made()
+    op.grant(*workloads(MOST_CALLERS + 1))
+    await op.turn_grant()
+    if how != "it stays":
+        lose(op)
+    op.api.broken = {f"{verb} {POLICIES}": DOWN for verb in ("POST", "PUT")}
+    if how == "it goes":
+        op.delete_grant()
+    elif how == "it went by force":
+        lose_by_force(op)
+    else:
+        op.grant(*workloads(MOST_CALLERS))
+    assert await op.turn_grant() is DOWN
+    assert FURTHER in policies(op)
+    op.api.broken.clear()
+    await op.turn_grant()
+    assert policies(op) == {POLICY}
+
+
 # --- its end
 
 

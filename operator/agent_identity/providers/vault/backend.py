@@ -126,7 +126,7 @@ class VaultBackend(VaultClasses):
         """Homes where an account may have logged in: where it has a role, and where its class
         says; of an account whose identity is gone, anywhere."""
         if facts is None:
-            return self._homes.names()
+            return sorted({*self._homes.names(), *self._homes.unlisted()})
         role = vault_role(self._cluster, owner.namespace, owner.name)
         agent_class, asked = facts.agent_class, facts.identity.vault
         own = vault_home(agent_class.vault) if agent_class and agent_class.vault else ""
