@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent_identity.api.v1alpha1 import Waypoint
 from agent_identity.cli.cluster import Absent, Json, Reader
 from agent_identity.cli.documents import Unreadable
 from agent_identity.cli.surroundings import Surroundings, assume_accounts, surroundings
@@ -15,6 +16,7 @@ from agent_identity.clients.kube import (
     NAMESPACES,
     OWNED,
     PODS,
+    SERVICES,
 )
 from agent_identity.core.facts import Cluster, Facts, ForeignBinding
 from agent_identity.core.identity import Grant
@@ -23,6 +25,7 @@ from agent_identity.core.resource import GRANT_LABEL, IDENTITY_LABEL, MESH_KINDS
 from agent_identity.reconcile.bindings import parse_cluster_binding
 from agent_identity.reconcile.callers import outbound_of
 from agent_identity.reconcile.pods import Pod
+from agent_identity.reconcile.services import parse_service
 from agent_identity.reconcile.world import World
 
 
@@ -79,7 +82,11 @@ def _near(
     reader: Reader, around: Surroundings, key: Key, *, class_known: bool, guessed: tuple[str, ...]
 ) -> Seen:
     """With all that stands beside the identity, and with the grants that it asks."""
-    hidden = _objects(reader, around.world, key.namespace)
+    identity = around.world.identities[key]
+    waypoint = around.world.around.waypoint_of(identity)
+    if waypoint is not None:
+        _services(reader, around.world, key.namespace)
+    hidden = _objects(reader, around.world, key.namespace, waypoint)
     _cluster_bindings(reader, around.world)
     _accounts_of_others(around, key, hidden)
     pods, grants = _pods(reader, around.world, key), _grants(reader, around.world, key)
@@ -135,12 +142,22 @@ def _namespaces(reader: Reader, key: Key) -> list[Json]:
     return [one] if one else []
 
 
-def _objects(reader: Reader, world: World, namespace: str) -> frozenset[Kind]:
+def _services(reader: Reader, world: World, namespace: str) -> None:
+    """They decide what a waypoint passes on."""
+    for body in reader.many(f"Services in {namespace}", SERVICES.path(namespace)) or ():
+        world.service_changed(None, parse_service(body))
+
+
+def _objects(
+    reader: Reader, world: World, namespace: str, waypoint: Waypoint | None
+) -> frozenset[Kind]:
     """Feeds the world with all objects that decide; the kinds of which nothing could be seen."""
     hidden: set[Kind] = set()
-    root = world.cluster.mesh_root_namespace
+    guarding = {namespace, world.cluster.mesh_root_namespace}
+    if waypoint is not None and waypoint.namespace:
+        guarding.add(waypoint.namespace)
     for kind, api in OWNED.items():
-        places = {namespace, root} if kind in MESH_KINDS else {namespace}
+        places = guarding if kind in MESH_KINDS else {namespace}
         for place in sorted(places):
             what = _listed(kind, place)
             bodies = reader.many(what, api.path(place))

@@ -29,9 +29,11 @@ LISTS = {
     "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
     "ServiceAccount": "/api/v1/namespaces/agents/serviceaccounts",
     "Pod": "/api/v1/namespaces/agents/pods",
+    "Service": "/api/v1/namespaces/agents/services",
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/agents/rolebindings",
     "PeerAuthentication": "/apis/security.istio.io/v1/namespaces/agents/peerauthentications",
     "AuthorizationPolicy": "/apis/security.istio.io/v1/namespaces/agents/authorizationpolicies",
+    "WaypointPolicy": "/apis/security.istio.io/v1/namespaces/gateways/authorizationpolicies",
     "AgentAccessGrant": "/apis/agentidentity.dev/v1alpha1/namespaces/shop/agentaccessgrants",
     "GrantPolicy": "/apis/security.istio.io/v1/namespaces/shop/authorizationpolicies",
 }
@@ -458,3 +460,35 @@ def test_the_exit_code_is_1_unless_it_is_ready(run_on: Any, status: Manifest) ->
     code, out, err = run_on(FakeCluster(full() | {"status": status}))
     assert (code, err) == (1, "")
     assert "Ready" in out
+
+
+def behind_a_waypoint() -> FakeCluster:
+    """One that lets everybody in; a Service leads to the agent."""
+    fake = FakeCluster()
+    waypoint = {"serviceAccount": "waypoint", "namespace": "gateways"}
+    istio = {"dataPlane": "Ambient", "waypoint": waypoint}
+    fake.objects["AgentIdentityClass"] = [live(agent_class(mesh={"type": "Istio", "istio": istio}))]
+    leads = {"selector": {"agentidentity.dev/identity": "agent"}, "ports": [{"port": 80}]}
+    fake.objects["Service"] = [
+        live({"metadata": {"name": "agent", "namespace": "agents"}, "spec": leads})
+    ]
+    fake.bring_about()
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("where", "namespace", "target"),
+    [
+        ("AuthorizationPolicy", "agents", ("Service", "agent")),
+        ("WaypointPolicy", "gateways", ("Gateway", "waypoint")),
+    ],
+)
+def test_what_others_bind_to_what_leads_to_an_agent_is_told(
+    where: str, namespace: str, target: tuple[str, str]
+) -> None:
+    cluster = behind_a_waypoint()
+    assert not told(cluster).foreign
+    refs = [dict(zip(("kind", "name"), target, strict=True))]
+    theirs = {"metadata": {"name": "theirs", "namespace": namespace}}
+    cluster.objects[where].append(live(theirs | {"spec": {"targetRefs": refs, "rules": [{}]}}))
+    assert any("theirs" in line for line in told(cluster).foreign)

@@ -148,6 +148,17 @@ def test_who_calls_in_vain_is_told_with_the_line(program: Program) -> None:
     ]
 
 
+def test_a_grant_at_an_agents_waypoint_is_an_error(program: Program) -> None:
+    waypoint = {"serviceAccount": "waypoint", "namespace": "shop"}
+    mesh = {"type": "Istio", "istio": {"dataPlane": "Ambient", "waypoint": waypoint}}
+    there = [d for d in fleet() if d["kind"] not in {"AgentIdentityClass", "AgentAccessGrant"}]
+    astray = grant(targetRefs=[{"kind": "Gateway", "name": "waypoint"}])
+    del astray["spec"]["selector"]
+    code, told = found(program, [*there, agent_class(mesh=mesh), astray])
+    assert code == 1
+    assert ("error", "AgentAccessGrant shop/orders") in {t[:2] for t in told}
+
+
 def test_shadow_is_a_note(program: Program) -> None:
     _, told = found(program, fleet(grant(enforcement="Shadow")))
     text = "enforcement is Shadow: nothing is written, and the grant keeps nobody out"
