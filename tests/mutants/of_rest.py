@@ -178,6 +178,15 @@ REST_AND_HONESTY = (
         (f"{REST}::test_a_class_whose_first_look_lasts_is_not_worked_on_twice",),
     ),
     Mutant(
+        "thousands-tried-as-often-as-one",
+        11,
+        "Where very many fail each is tried less often.",
+        "operator/agent_identity/reconcile/queue.py",
+        "max(_LONGEST_DELAY, len(self._failures) / _TRIES_A_SECOND)",
+        "_LONGEST_DELAY",
+        (f"{QUEUE}::test_where_very_many_fail_each_is_tried_less_often[1500-30.0]",),
+    ),
+    Mutant(
         "busy-spins",
         10,
         "What is busy for long is looked at less and less often.",

@@ -5,6 +5,8 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any
 
+import pytest
+
 from agent_identity.core.resource import Key, Subject
 from agent_identity.reconcile.queue import WorkQueue
 
@@ -138,6 +140,39 @@ async def test_what_is_due_or_worked_on_is_pending_and_what_backs_off_is_not() -
     queue.done(A)
     assert not queue.pending(A)
     assert await queue.get() == A
+
+
+@pytest.mark.parametrize(("failing", "within"), [(100, 15.0), (1500, 30.0)])
+def test_where_very_many_fail_each_is_tried_less_often(
+    failing: int, within: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("agent_identity.reconcile.queue.time.monotonic", lambda: now[0])
+    queue = WorkQueue()
+
+    async def fail(count: int) -> None:
+        for _ in range(count):
+            key = await queue.get()
+            assert key is not None
+            queue.back_off(key)
+            queue.done(key)
+
+    async def story() -> None:
+        for number in range(failing):
+            queue.add(Key("a", str(number)))
+        for _ in range(10):
+            await fail(failing)
+            now[0] += 1000.0
+        await fail(failing)
+        queue.add(C)
+        now[0] += within / 2 - 1
+        assert await queue.get() == C
+        assert queue.depth == 0
+        now[0] += within / 2 + 1
+        await queue.get()
+        assert queue.depth == failing - 1
+
+    asyncio.run(story())
 
 
 @in_loop
