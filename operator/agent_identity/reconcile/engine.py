@@ -63,7 +63,7 @@ _FIRST_LOOK_SECONDS = 8.0
 _LONGEST_PAUSE = 8.0
 _DOUBT_SECONDS = 15.0
 _SUSPECT_SECONDS = 1.0
-# The lists of several kinds come one after the other.
+# The lists of several kinds come one after the other, and each page by page.
 _TOGETHER_SECONDS = 1.0
 # In logs and metrics.
 _LABELS = {Subject.IDENTITY: "identity", Subject.CLASS: "class", Subject.GRANT: "grant"}
@@ -227,7 +227,9 @@ class Engine:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._period):
                     await self.listed_elsewhere.wait()
-                    await asyncio.sleep(_TOGETHER_SECONDS)
+                    while self.listed_elsewhere.is_set():
+                        self.listed_elsewhere.clear()
+                        await asyncio.sleep(_TOGETHER_SECONDS)
             self.listed_elsewhere.clear()
             await self._persist(self._own_lists.take_in)
 

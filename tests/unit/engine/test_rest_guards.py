@@ -365,6 +365,29 @@ async def test_after_the_lists_of_who_watches_ours_are_made_again(
 
 
 @told
+async def test_after_many_pages_of_theirs_ours_are_listed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent_identity.reconcile.engine._TOGETHER_SECONDS", 0)
+    lists = 0
+
+    async def take_in() -> None:
+        nonlocal lists
+        lists += 1
+
+    engine = engine_of(Operator(), Clumsy(), take_in=take_in)
+    run = asyncio.create_task(engine.run())
+    await engine.ready.wait()
+    for _ in range(10):
+        engine.listed_elsewhere.set()
+        await asyncio.sleep(0)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    run.cancel()
+    assert lists == 2, "one at the start, and one after all of theirs"
+
+
+@told
 async def test_a_bug_in_one_identity_ends_no_worker() -> None:
     op, clumsy = Operator(), Clumsy()
     engine = engine_of(op, clumsy)
