@@ -58,7 +58,7 @@ class FreshReads:
         return None
 
     async def has_pods(self, agent: Key) -> bool:
-        """Whether pods carry an agent's label, told by the watch or not. Raises ApiError."""
+        """Whether pods carry an agent's label, told by the watch or not. Raises Failed."""
         selector = f"{IDENTITY_LABEL}={agent.name}"
         async for items, _ in self._kube.pages(PODS.path(agent.namespace), selector=selector):
             if items:
