@@ -835,6 +835,21 @@ async def test_an_identity_goes_though_the_others_address_is_down() -> None:
     assert op.vault.entities == {}
 
 
+@told
+async def test_what_an_earlier_identity_left_waits_for_no_vault_that_was_never_reached() -> None:
+    op = TwoAddresses()
+    await op.ready()
+    op.log_in()
+    op.down.add(ELSEWHERE)
+    await op.serve_other()
+    op.tamper("ServiceAccount", metadata={"deletionTimestamp": "2026-01-02T00:00:00Z"})
+    del op.api.objects[op.path_of("agent")]
+    op.identity(**FULL)
+    await op.turn()
+    assert op.vault.entities == {}
+    assert not op.get("ServiceAccount")
+
+
 @pytest.mark.parametrize("by", ["sweep", "turn"])
 @told
 async def test_at_another_vault_a_role_of_the_same_name_goes(by: str) -> None:

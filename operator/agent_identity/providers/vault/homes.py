@@ -67,6 +67,7 @@ class Homes:
         self._known: dict[str, Home] = {}
         self._clients: dict[str, Vault] = {}
         self._home_of_class: dict[str, str] = {}
+        self._held: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
         return name in self._known
@@ -127,8 +128,10 @@ class Homes:
         return next((h.place for h in self._known.values() if h.is_at(home)), home.place)
 
     def unlisted(self) -> dict[str, str]:
-        """Homes of classes that have not been listed → one of these classes."""
-        return {home: c for c, home in self._home_of_class.items() if home not in self._known}
+        """Homes that have not been listed → one of their classes, which is held: before a class is,
+        nothing is made at its Vault."""
+        of_held = {self._home_of_class[name]: name for name in self._held}
+        return {home: name for home, name in of_held.items() if home not in self._known}
 
     def of_class(self, class_name: str) -> str:
         """The home that a class of this name has; empty where it never had one."""
@@ -142,6 +145,7 @@ class Homes:
     def leave(self, class_name: str) -> None:
         """The class has nothing there any more."""
         self._clients.pop(class_name, None)
+        self._held.discard(class_name)
         name = self._home_of_class.pop(class_name, "")
         if name not in self._home_of_class.values():
             self._known.pop(name, None)
@@ -151,6 +155,8 @@ class Homes:
         if spec is None:
             raise Invalid(Reason.INVALID_SPEC, "the class has no vault")
         self._home_of_class[agent_class.name] = vault_home(spec)
+        if agent_class.held:
+            self._held.add(agent_class.name)
         known = self._clients.get(agent_class.name)
         if known is None or known.spec.model_copy(update={"policies": None}) != spec.model_copy(
             update={"policies": None}
