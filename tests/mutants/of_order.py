@@ -12,7 +12,7 @@ NOTICED = "tests/unit/reconcile/test_notice_guards.py"
 MARKED = "tests/unit/core/test_marks_guards.py"
 STEPS = "tests/unit/core/test_plan.py::test_giving_goes_up_and_taking_away_comes_down"
 
-_TAKE = """        takes = await self._but_what_guards(facts, changes.takes)
+_TAKE = """        takes = await self._but_what_guards(facts, changes.takes, outcome)
         await self._tools.executor.take(takes, facts, outcome)
 """
 _GIVE = """        await self._forget_gone_accounts(facts, outcome)

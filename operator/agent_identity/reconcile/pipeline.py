@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from agent_identity.api.conditions import EventReason, Reason
@@ -76,7 +77,7 @@ class Pipeline:
         changes = plan(decision, observed, self._tools.rooms, blind=blind)
         await self._look_before_taking(facts, decision, changes.takes)
         changes = await self._shut_out(changes, outcome)
-        takes = await self._but_what_guards(facts, changes.takes)
+        takes = await self._but_what_guards(facts, changes.takes, outcome)
         await self._tools.executor.take(takes, facts, outcome)
         await self._forget_gone_accounts(facts, outcome)
         if changes.gives or self._lacks_finalizer(facts, decision):
@@ -135,15 +136,15 @@ class Pipeline:
         in_the_way = takes and problem is not None and problem.reason in _OTHERS_IN_THE_WAY
         return not in_the_way or await look.finds_in_the_way(facts)
 
-    async def _but_what_guards(self, facts: Facts, takes: Sequence[Action]) -> Sequence[Action]:
+    async def _but_what_guards(
+        self, facts: Facts, takes: Sequence[Action], outcome: Outcome
+    ) -> Sequence[Action]:
         """Without policies that were left shut for pods of which no watch has told yet."""
         left = [a for a in takes if a.seen and a.seen.is_retired_policy]
         if facts.pods or not left:
             return takes
-        try:
-            run_on = await self._tools.fresh.has_pods(facts.identity.key)
-        except Failed:
-            run_on = True
+        unseen = partial(outcome.note, self._room_of[Kind.AUTHORIZATION_POLICY])
+        run_on = await self._tools.second_look.has_pods(facts.identity.key, unseen)
         return [a for a in takes if not (run_on and a in left)]
 
     async def _forget_gone_accounts(self, facts: Facts, outcome: Outcome) -> None:

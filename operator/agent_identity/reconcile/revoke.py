@@ -7,6 +7,7 @@ is recorded as owed, and paid later.
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from agent_identity.api.conditions import ConditionType, EventReason, Reason
 from agent_identity.clients.kube import ApiError
@@ -132,19 +133,15 @@ class Revoker:
     async def _guards_pods(
         self, key: Key, observed: Mapping[Ref, Observed], outcome: Outcome | None
     ) -> bool:
-        """Whether pods run on that its policies guard. Taken for gone because no watch has told of
-        them yet, they would be open to everybody for good. Where that can't be seen they are taken
-        to be there; outcome: whom that is a problem to."""
-        if self._tools.world.has_pods(key):
-            return True
-        if not any(ref.kind in MESH_KINDS for ref in observed):
+        """Whether pods run on; outcome: whom it is a problem to that this can't be seen."""
+        world, look = self._tools.world, self._tools.second_look
+        if not (world.has_pods(key) or any(ref.kind in MESH_KINDS for ref in observed)):
             return False
-        try:
-            return await self._tools.fresh.has_pods(key)
-        except Failed as failure:
-            if outcome is not None:
-                outcome.note(self._room_of[Kind.AUTHORIZATION_POLICY], failure)
-            return True
+        return await look.has_pods(key, partial(self._note_unseen_pods, outcome))
+
+    def _note_unseen_pods(self, outcome: Outcome | None, failure: Failed) -> None:
+        if outcome is not None:
+            outcome.note(self._room_of[Kind.AUTHORIZATION_POLICY], failure)
 
     async def _forget_gone(
         self, key: Key, facts: Facts | None, outcome: Outcome, owe: Owe | None

@@ -6,7 +6,7 @@ well, if these were seen before it came.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 from agent_identity.core.checks import in_the_way
@@ -50,6 +50,18 @@ class SecondLook:
             return True
         known = self._world.identities.get(identity.key)
         return known is not None and _is_same(known, identity)
+
+    async def has_pods(self, key: Key, unseen: Callable[[Failed], None]) -> bool:
+        """Whether pods run on that its policies guard. Taken for gone because no watch has told of
+        them yet, they would be open to everybody for good. Where that can't be seen they are taken
+        to be there; unseen: told why."""
+        if self._world.has_pods(key):
+            return True
+        try:
+            return await self._fresh.has_pods(key)
+        except Failed as failure:
+            unseen(failure)
+            return True
 
     async def look_at_those(self, principals: Collection[str]) -> None:
         """Those who would be shut out. An API server that does not answer keeps nobody in."""

@@ -638,6 +638,24 @@ async def test_what_was_left_shut_stays_for_a_pod_that_no_watch_has_told_of() ->
 
 
 @told
+async def test_what_was_left_shut_is_looked_at_again_where_its_pods_cannot_be_seen() -> None:
+    op = Operator()
+    await op.ready()
+    op.pod()
+    op.delete()
+    await op.turn()
+    op.pod(runs=False)
+    op.api.broken["LIST"] = DOWN
+    op.identity(className="missing")
+    assert await op.turn() is DOWN
+    assert op.there() == CLOSED
+    assert op.condition()["reason"] == "ClassNotFound"
+    op.api.broken.clear()
+    await op.turn()
+    assert op.there() == set()
+
+
+@told
 async def test_in_a_namespace_that_is_going_pods_hold_no_identity() -> None:
     op = Operator()
     await op.ready()
