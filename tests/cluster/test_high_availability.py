@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from http import HTTPStatus
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -200,7 +201,7 @@ def test_a_killed_leader_is_replaced_and_nothing_is_written_twice(
 
 
 @pytest.mark.parametrize("turn", range(3))
-def test_a_leader_that_slept_writes_nothing_and_ends(
+def test_a_leader_that_slept_changes_nothing_and_ends(
     quick_pair: Pair, bed: Bed, team: Tenant, turn: int
 ) -> None:
     leader, standby = quick_pair
@@ -215,7 +216,10 @@ def test_a_leader_that_slept_writes_nothing_and_ends(
     woken = time.time()
     leader.resume()
     assert leader.wait_ended(5) == 1
-    assert [e for e in leader.changes() if when(e) >= woken] == []
+    # One request may have been on its way to the kernel, past every look at the Lease, as it slept.
+    late = [e for e in leader.changes() if when(e) >= woken]
+    assert [e for e in late if e["responseStatus"]["code"] != HTTPStatus.CONFLICT] == []
+    assert len(late) <= 1
     assert "the Lease is lost" in leader.log_lines()[-1]["message"]
     assert_one_after_the_other(leader, standby)
     assert_made_once(team, leader, standby, identities=SOME)

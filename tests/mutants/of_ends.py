@@ -3,6 +3,7 @@
 from mutants.model import Mutant
 
 REVOKE = "operator/agent_identity/reconcile/revoke.py"
+LOOK = "operator/agent_identity/reconcile/second_look.py"
 EXECUTE = "operator/agent_identity/reconcile/execute.py"
 KUBE = "operator/agent_identity/providers/kube_backend.py"
 MESH = "operator/agent_identity/providers/istio/desired.py"
@@ -16,6 +17,7 @@ ENDING = "tests/unit/engine/test_ending_guards.py"
 RACES = "tests/unit/engine/test_vault_races_guards.py"
 LATE = f"{ENDING}::test_after_its_deadline_it_ends_and_owes"
 RUNNING = "tests/unit/engine/test_running_guards.py"
+STALE = "tests/unit/engine/test_stale_views_guards.py"
 DELETION = "tests/cluster/test_deletion.py"
 LIFE = "tests/cluster/test_lifecycle.py"
 RUN_ON = f"{RUNNING}::test_while_pods_run_on_its_policy_stays_and_allows_nothing"
@@ -244,11 +246,14 @@ ENDS = (
     Mutant(
         "let-go-of-any-version",
         8,
-        "Our finalizer is taken off the version that was seen, so that others' stay.",
+        "What we write on our own objects is for the version that was seen: others' writes stay.",
         "operator/agent_identity/reconcile/own.py",
-        '            "resourceVersion": subject.meta.resource_version,\n',
-        "",
-        (f"{ENDING}::test_others_finalizers_stay",),
+        ', "resourceVersion": subject.meta.resource_version}',
+        "}",
+        (
+            f"{ENDING}::test_others_finalizers_stay",
+            f"{STALE}::test_a_status_that_comes_late_is_refused",
+        ),
     ),
     Mutant(
         "orphans-stay",
@@ -381,8 +386,8 @@ ENDS = (
         "untold-pods-left-open",
         9,
         "At an identity's end its pods are looked for afresh before its policies go.",
-        REVOKE,
-        "            return await self._tools.fresh.has_pods(key)\n",
+        LOOK,
+        "            return await self._fresh.has_pods(key)\n",
         "            return False\n",
         (f"{ENDING}::test_a_pod_that_no_watch_has_told_of_is_left_guarded",),
     ),
@@ -390,9 +395,8 @@ ENDS = (
         "rights-wait-for-a-look-at-pods",
         8,
         "Rights go though it can't be seen whether pods run on.",
-        REVOKE,
-        "            if outcome is not None:\n                outcome.note(self._room_of[Kind"
-        ".AUTHORIZATION_POLICY], failure)\n            return True",
+        LOOK,
+        "            unseen(failure)\n            return True",
         "            raise",
         (
             f"{ENDING}::test_while_its_pods_cannot_be_seen_rights_go_and_policies_stay[False]",
@@ -403,9 +407,9 @@ ENDS = (
         "unseen-pods-taken-for-none",
         9,
         "Where it can't be seen whether pods run on, the policies stay.",
-        REVOKE,
-        "failure)\n            return True",
-        "failure)\n            return False",
+        LOOK,
+        "            unseen(failure)\n            return True",
+        "            unseen(failure)\n            return False",
         (f"{ENDING}::test_while_its_pods_cannot_be_seen_rights_go_and_policies_stay[False]",),
     ),
     Mutant(
@@ -416,6 +420,15 @@ ENDS = (
         "if not (run_on and a in left)]",
         "]",
         (f"{ENDING}::test_what_was_left_shut_stays_for_a_pod_that_no_watch_has_told_of",),
+    ),
+    Mutant(
+        "unseen-pods-looked-for-once",
+        11,
+        "Where its pods could not be seen, what was left shut is looked at again.",
+        "operator/agent_identity/reconcile/pipeline.py",
+        "partial(outcome.note, self._room_of[Kind.AUTHORIZATION_POLICY])",
+        "partial(Outcome().note, self._room_of[Kind.AUTHORIZATION_POLICY])",
+        (f"{ENDING}::test_what_was_left_shut_is_looked_at_again_where_its_pods_cannot_be_seen",),
     ),
     Mutant(
         "left-account-judged-by-the-next-one",
@@ -434,6 +447,17 @@ ENDS = (
         "return sorted({*self._homes.names(), *self._homes.unlisted()})",
         "return self._homes.names()",
         (f"{ENDING}::test_the_account_that_it_left_stays_until_every_vault_was_looked_at",),
+    ),
+    Mutant(
+        "unreached-vaults-have-tokens",
+        8,
+        "What an earlier identity left waits for no Vault that was never reached.",
+        "operator/agent_identity/providers/vault/homes.py",
+        "        if agent_class.held:\n            self._held",
+        "        if agent_class:\n            self._held",
+        (
+            f"{GUARDS}::test_what_an_earlier_identity_left_waits_for_no_vault_that_was_never_reached",
+        ),
     ),
     Mutant(
         "pods-go-unnoticed",

@@ -124,8 +124,8 @@ OLD_VIEWS = (
         10,
         "After a conflict the object is read: the watch may be long in telling.",
         OWN,
-        "self._see[subject.meta.key.subject](await self._kube.get(own_path(subject)))",
-        "pass",
+        "        self._see[subject.meta.key.subject](body)\n",
+        "",
         (f"{SECOND}::test_a_finalizer_on_an_old_version_is_seen_anew",),
     ),
     Mutant(
@@ -634,5 +634,23 @@ OLD_VIEWS = (
         (
             "tests/unit/engine/test_rest_guards.py::test_a_role_that_was_given_up_and_comes_late_goes",
         ),
+    ),
+    Mutant(
+        "status-of-another-ask",
+        12,
+        "Of what asks for something else by now no status tells how it stood.",
+        OWN,
+        "if not _asks_the_same(there, subject):",
+        "if there is None:",
+        (f"{STALE}::test_a_status_is_not_said_of_what_asks_for_something_else_by_now",),
+    ),
+    Mutant(
+        "status-waits-for-the-next-look",
+        12,
+        "A status is said though others wrote on the object meanwhile.",
+        OWN,
+        "            there = await self._look_again(subject)\n            if",
+        "            raise\n            if",
+        (f"{STALE}::test_a_status_is_said_though_others_wrote_meanwhile",),
     ),
 )

@@ -47,7 +47,8 @@ class ClassPipeline:
         reports = [report for report, _ in served]
         if busy := next((r.problem for r in reports if _is_busy(r)), None):
             return busy
-        await self._own.write_status(agent_class, class_status(agent_class, reports, now()))
+        status = class_status(agent_class, reports, now())
+        await self._own.write_status(self._as_written(agent_class), status)
         self._wake(agent_class, reports)
         return overall(reports) or next((unpaid for _, unpaid in served if unpaid), None)
 
@@ -135,7 +136,7 @@ class ClassPipeline:
     async def _hold(self, agent_class: AgentClass) -> None:
         """A class with a Vault is held until its roles are gone: without it nobody could log in
         to take them away. One whose Vault was never reached has nothing there and may go."""
-        current = self._world.classes.get(agent_class.name, agent_class)
+        current = self._as_written(agent_class)
         if current.held:
             return
         finalizers = (*current.meta.finalizers, CLEANUP_FINALIZER)
@@ -146,6 +147,11 @@ class ClassPipeline:
             raise Failed(error.reason, detail, retry_after=error.retry_after) from error
         if not there:
             raise Failed(Reason.BUSY, "the class is gone", retry_after=_SOON)
+
+    def _as_written(self, agent_class: AgentClass) -> AgentClass:
+        """With what was written on it since it was looked at."""
+        known = self._world.classes.get(agent_class.name)
+        return known if known and known.meta.uid == agent_class.meta.uid else agent_class
 
     async def _set_finalizers(self, agent_class: AgentClass, finalizers: Sequence[str]) -> bool:
         """Whether the class is there."""
@@ -175,7 +181,7 @@ class ClassPipeline:
             status = class_status(agent_class, report, now(), problem)
             await self._own.write_status(agent_class, status)
             return problem
-        current = self._world.classes.get(agent_class.name, agent_class)
+        current = self._as_written(agent_class)
         rest = [f for f in current.meta.finalizers if f != CLEANUP_FINALIZER]
         await self._set_finalizers(current, rest)
         return None

@@ -1,18 +1,23 @@
 """What is written on our own kinds' objects: finalizers and status. Never a spec."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agent_identity.api.conditions import EventReason, Reason
 from agent_identity.clients.events import EventWriter
 from agent_identity.clients.kube import OURS, ApiError, Kube
 from agent_identity.core.errors import Failed
-from agent_identity.core.identity import Ours
+from agent_identity.core.identity import Ours, parse_class, parse_grant, parse_identity
 from agent_identity.core.resource import Subject, canonical
 from agent_identity.core.status import Status
 from agent_identity.reconcile.world import World
 
 _SOON = 0.1
+_PARSE: Mapping[Subject, Callable[[Mapping[str, Any]], Ours]] = {
+    Subject.IDENTITY: parse_identity,
+    Subject.CLASS: parse_class,
+    Subject.GRANT: parse_grant,
+}
 
 
 class OwnWriter:
@@ -30,37 +35,57 @@ class OwnWriter:
     async def set_finalizers(self, subject: Ours, finalizers: Sequence[str]) -> None:
         """Its answer is a fresh read too. Raises Busy where somebody changed the object since it
         was seen, which is seen then, and ApiError where it is gone."""
-        metadata = {
-            "uid": subject.meta.uid,
-            "resourceVersion": subject.meta.resource_version,
-            "finalizers": list(finalizers),
-        }
         try:
-            body = await self._kube.patch(own_path(subject), {"metadata": metadata})
+            body = await self._patch(subject, metadata={"finalizers": list(finalizers)})
         except ApiError as error:
             if not error.conflict:
                 raise
-            # The watch may be long in telling, and until then each try would end in the same way.
-            self._see[subject.meta.key.subject](await self._kube.get(own_path(subject)))
+            await self._look_again(subject)
             raise Failed(Reason.BUSY, "changed meanwhile", retry_after=_SOON) from error
         self._saw(subject, body)
 
     async def write_status(self, subject: Ours, status: Status) -> None:
-        """One write, and only where something differs. Raises ApiError, also for a conflict: no
-        event follows one that the API server met by itself."""
+        """Only where something differs. What somebody changed meanwhile is written over once more
+        where it still asks for the same. Raises ApiError, also for a second conflict: no event
+        follows one that the API server met by itself."""
         if canonical(subject.status) == canonical(status):
             return
         self._tell_turn(subject, status)
-        # A merge patch keeps what it does not name.
-        gone = {k: None for k in subject.status if k not in status}
-        body = {"metadata": {"uid": subject.meta.uid}, "status": {**gone, **status}}
         try:
-            answer = await self._kube.patch(own_path(subject, "status"), body)
+            await self._write_status(subject, status)
         except ApiError as error:
             if not error.absent:
                 raise
-            return
-        self._saw(subject, answer)
+
+    async def _write_status(self, subject: Ours, status: Status) -> None:
+        try:
+            body = await self._patch_status(subject, status)
+        except ApiError as error:
+            if not error.conflict:
+                raise
+            there = await self._look_again(subject)
+            if not _asks_the_same(there, subject):
+                return
+            body = await self._patch_status(there, status)
+        self._saw(subject, body)
+
+    async def _patch_status(self, subject: Ours, status: Status) -> Mapping[str, Any]:
+        # A merge patch keeps what it does not name.
+        gone = {k: None for k in subject.status if k not in status}
+        return await self._patch(subject, "status", status={**gone, **status})
+
+    async def _patch(self, subject: Ours, subresource: str = "", **parts: Any) -> Mapping[str, Any]:
+        """Over the version that was seen: what a leader that slept sends late is refused, since
+        another one has written meanwhile."""
+        meta = {"uid": subject.meta.uid, "resourceVersion": subject.meta.resource_version}
+        body = {**parts, "metadata": {**parts.get("metadata", {}), **meta}}
+        return await self._kube.patch(own_path(subject, subresource), body)
+
+    async def _look_again(self, subject: Ours) -> Ours:
+        """The watch may be long in telling, and until then each try would end in the same way."""
+        body = await self._kube.get(own_path(subject))
+        self._see[subject.meta.key.subject](body)
+        return _PARSE[subject.meta.key.subject](body)
 
     def _saw(self, subject: Ours, body: Mapping[str, Any]) -> None:
         self._see[subject.meta.key.subject](body, own=True)
@@ -81,6 +106,12 @@ def own_path(subject: Ours, subresource: str = "") -> str:
     """Where one of our own objects is served."""
     key = subject.meta.key
     return OURS[key.subject].path(key.namespace, key.name, subresource)
+
+
+def _asks_the_same(there: Ours, subject: Ours) -> bool:
+    """What asks for something else has a reconcile of its own, which says how that stands."""
+    now, then = there.meta, subject.meta
+    return (now.uid, now.generation) == (then.uid, then.generation)
 
 
 def ready(status: Mapping[str, object]) -> Mapping[str, object]:

@@ -7,7 +7,9 @@ from test_grants_guards import DOWN, POLICY, asks, granted, let_in, lose, rule, 
 from test_memory_guards import Json, told
 from test_wiring_guards import CLASS, FULL, NAMES, Operator
 
-from agent_identity.core.resource import Kind, Ref
+from agent_identity.core.errors import Failed
+from agent_identity.core.identity import Identity
+from agent_identity.core.resource import Key, Kind, Ref
 
 
 def close_all(op: Operator) -> None:
@@ -373,3 +375,59 @@ async def test_an_identity_that_moved_to_another_class_unseen_is_given_nothing()
     op.lose("PeerAuthentication")
     await op.turn("agent")
     assert op.get("PeerAuthentication") is None
+
+
+# --- a status
+
+
+WELL = {"conditions": [{"type": "Ready", "status": "True", "reason": "Ready", "message": "x"}]}
+
+
+async def seen_once() -> tuple[Operator, Identity]:
+    """An identity at rest, and how it was seen."""
+    op = Operator()
+    await op.ready()
+    await op.drain()
+    return op, op.world.identities[Key("agents", "agent")]
+
+
+@told
+async def test_a_status_that_comes_late_is_refused() -> None:
+    """From a leader that slept: another one leads, which let it read nothing any more."""
+    op, seen = await seen_once()
+    path = op.path_of("agent")
+    newer = op.api.put(path, op.api.objects[path] | {"status": {"of": "the next leader"}})
+    op.api.broken[f"GET {path}"] = DOWN
+    with pytest.raises(Failed):
+        await op.own.write_status(seen, WELL)
+    assert op.api.objects[path] == newer
+
+
+@told
+async def test_a_status_is_said_though_others_wrote_meanwhile() -> None:
+    op, seen = await seen_once()
+    path = op.path_of("agent")
+    there = op.api.objects[path]
+    annotated = there["metadata"] | {"annotations": {"example.com/x": "y"}}
+    op.api.put(path, there | {"metadata": annotated})
+    await op.own.write_status(seen, WELL)
+    body = op.api.objects[path]
+    assert body["metadata"]["annotations"] == {"example.com/x": "y"}
+    assert body["status"] == WELL
+    assert await op.drain() == set()
+
+
+@told
+async def test_a_status_is_not_said_of_what_asks_for_something_else_by_now() -> None:
+    op, seen = await seen_once()
+    op.identity(seen=False)
+    await op.own.write_status(seen, WELL)
+    assert op.api.objects[op.path_of("agent")]["status"] != WELL
+    assert await op.drain() == {Key("agents", "agent")}
+
+
+@told
+async def test_a_class_that_gets_its_finalizer_says_how_it_stands_at_once() -> None:
+    op = Operator()
+    await op.serve()
+    assert op.touched(f"PATCH {CLASS}") == [f"PATCH {CLASS}", f"PATCH {CLASS}/status"]
