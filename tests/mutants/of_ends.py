@@ -17,6 +17,9 @@ ENDING = "tests/unit/engine/test_ending_guards.py"
 RACES = "tests/unit/engine/test_vault_races_guards.py"
 LATE = f"{ENDING}::test_after_its_deadline_it_ends_and_owes"
 RUNNING = "tests/unit/engine/test_running_guards.py"
+NEVER_REACHED = (
+    f"{GUARDS}::test_what_an_earlier_identity_left_waits_for_no_vault_that_was_never_reached"
+)
 STALE = "tests/unit/engine/test_stale_views_guards.py"
 DELETION = "tests/cluster/test_deletion.py"
 LIFE = "tests/cluster/test_lifecycle.py"
@@ -455,9 +458,16 @@ ENDS = (
         "operator/agent_identity/providers/vault/homes.py",
         "        if agent_class.held:\n            self._held",
         "        if agent_class:\n            self._held",
-        (
-            f"{GUARDS}::test_what_an_earlier_identity_left_waits_for_no_vault_that_was_never_reached",
-        ),
+        (f"{NEVER_REACHED}[nowhere]",),
+    ),
+    Mutant(
+        "held-elsewhere-held-here",
+        8,
+        "Nor for the Vault of a class that was made anew there.",
+        "operator/agent_identity/providers/vault/homes.py",
+        "            self._held.discard(name)\n        self._home",
+        "            pass\n        self._home",
+        (f"{NEVER_REACHED}[elsewhere]",),
     ),
     Mutant(
         "pods-go-unnoticed",

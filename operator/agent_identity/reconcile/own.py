@@ -45,12 +45,11 @@ class OwnWriter:
         self._saw(subject, body)
 
     async def write_status(self, subject: Ours, status: Status) -> None:
-        """Only where something differs. What somebody changed meanwhile is written over once more
-        where it still asks for the same. Raises ApiError, also for a second conflict: no event
-        follows one that the API server met by itself."""
+        """Only where something differs; over what somebody changed meanwhile once more. Raises
+        ApiError, also for a second conflict: no event follows one that the API server met by
+        itself."""
         if canonical(subject.status) == canonical(status):
             return
-        self._tell_turn(subject, status)
         try:
             await self._write_status(subject, status)
         except ApiError as error:
@@ -64,10 +63,11 @@ class OwnWriter:
             if not error.conflict:
                 raise
             there = await self._look_again(subject)
-            if not _asks_the_same(there, subject):
+            if there.meta.uid != subject.meta.uid:
                 return
             body = await self._patch_status(there, status)
         self._saw(subject, body)
+        self._tell_turn(subject, status)
 
     async def _patch_status(self, subject: Ours, status: Status) -> Mapping[str, Any]:
         # A merge patch keeps what it does not name.
@@ -106,12 +106,6 @@ def own_path(subject: Ours, subresource: str = "") -> str:
     """Where one of our own objects is served."""
     key = subject.meta.key
     return OURS[key.subject].path(key.namespace, key.name, subresource)
-
-
-def _asks_the_same(there: Ours, subject: Ours) -> bool:
-    """What asks for something else has a reconcile of its own, which says how that stands."""
-    now, then = there.meta, subject.meta
-    return (now.uid, now.generation) == (then.uid, then.generation)
 
 
 def ready(status: Mapping[str, object]) -> Mapping[str, object]:

@@ -380,7 +380,7 @@ async def test_an_identity_that_moved_to_another_class_unseen_is_given_nothing()
 # --- a status
 
 
-WELL = {"conditions": [{"type": "Ready", "status": "True", "reason": "Ready", "message": "x"}]}
+UNWELL = {"conditions": [{"type": "Ready", "status": "False", "reason": "Sealed", "message": "x"}]}
 
 
 async def seen_once() -> tuple[Operator, Identity]:
@@ -399,8 +399,9 @@ async def test_a_status_that_comes_late_is_refused() -> None:
     newer = op.api.put(path, op.api.objects[path] | {"status": {"of": "the next leader"}})
     op.api.broken[f"GET {path}"] = DOWN
     with pytest.raises(Failed):
-        await op.own.write_status(seen, WELL)
+        await op.own.write_status(seen, UNWELL)
     assert op.api.objects[path] == newer
+    assert op.events.told == []
 
 
 @told
@@ -410,20 +411,23 @@ async def test_a_status_is_said_though_others_wrote_meanwhile() -> None:
     there = op.api.objects[path]
     annotated = there["metadata"] | {"annotations": {"example.com/x": "y"}}
     op.api.put(path, there | {"metadata": annotated})
-    await op.own.write_status(seen, WELL)
+    await op.own.write_status(seen, UNWELL)
     body = op.api.objects[path]
     assert body["metadata"]["annotations"] == {"example.com/x": "y"}
-    assert body["status"] == WELL
+    assert {**body["status"], **UNWELL} == body["status"]
     assert await op.drain() == set()
 
 
 @told
-async def test_a_status_is_not_said_of_what_asks_for_something_else_by_now() -> None:
+async def test_a_status_is_not_said_of_another_one_of_that_name() -> None:
     op, seen = await seen_once()
-    op.identity(seen=False)
-    await op.own.write_status(seen, WELL)
-    assert op.api.objects[op.path_of("agent")]["status"] != WELL
-    assert await op.drain() == {Key("agents", "agent")}
+    path = op.path_of("agent")
+    there = op.api.objects.pop(path)
+    op.api.put(path, there | {"metadata": there["metadata"] | {"uid": "uid-of-another"}})
+    await op.own.write_status(seen, UNWELL)
+    assert op.api.objects[path]["status"] == there["status"]
+    assert op.events.told == []
+    assert Key("agents", "agent") in await op.drain()
 
 
 @told

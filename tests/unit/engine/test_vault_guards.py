@@ -608,9 +608,13 @@ class TwoAddresses(Operator):
 
         self.vault.connected = connected  # type: ignore[method-assign]
         self.restart()
+        self.make_other_anew(ELSEWHERE)
+
+    def make_other_anew(self, address: str) -> None:
+        """Also where somebody took its finalizer off before."""
         body = self.api.objects[CLASS]
-        vault = {**body["spec"]["vault"], "address": ELSEWHERE}
-        meta = {**body["metadata"], "name": "other", "uid": "uid-of-other"}
+        vault = {**body["spec"]["vault"], "address": address}
+        meta = {"name": "other", "uid": f"uid-of-other-at-{address}", "generation": 1}
         other = {**body, "metadata": meta, "spec": {**body["spec"], "vault": vault}}
         self.world.see_class(self.api.put(OTHER, other))
 
@@ -835,13 +839,19 @@ async def test_an_identity_goes_though_the_others_address_is_down() -> None:
     assert op.vault.entities == {}
 
 
+@pytest.mark.parametrize("before", ["nowhere", "elsewhere"])
 @told
-async def test_what_an_earlier_identity_left_waits_for_no_vault_that_was_never_reached() -> None:
+async def test_what_an_earlier_identity_left_waits_for_no_vault_that_was_never_reached(
+    before: str,
+) -> None:
     op = TwoAddresses()
     await op.ready()
     op.log_in()
-    op.down.add(ELSEWHERE)
-    await op.serve_other()
+    if before == "elsewhere":
+        assert [await op.serve_other(), await op.serve_other()] == [None, None]
+    op.make_other_anew("https://nowhere:8200")
+    op.down.add("https://nowhere:8200")
+    assert isinstance(await op.serve_other(), Failed)
     op.tamper("ServiceAccount", metadata={"deletionTimestamp": "2026-01-02T00:00:00Z"})
     del op.api.objects[op.path_of("agent")]
     op.identity(**FULL)

@@ -154,15 +154,23 @@ class Homes:
         spec = agent_class.vault
         if spec is None:
             raise Invalid(Reason.INVALID_SPEC, "the class has no vault")
-        self._home_of_class[agent_class.name] = vault_home(spec)
-        if agent_class.held:
-            self._held.add(agent_class.name)
+        self._note_home(agent_class, vault_home(spec))
         known = self._clients.get(agent_class.name)
         if known is None or known.spec.model_copy(update={"policies": None}) != spec.model_copy(
             update={"policies": None}
         ):
             known = self._clients[agent_class.name] = self._connect(spec)
         return known
+
+    def _note_home(self, agent_class: AgentClass, home: str) -> None:
+        """A class whose finalizer somebody took off may have roles there still; one that was made
+        anew elsewhere has none."""
+        name = agent_class.name
+        if agent_class.held:
+            self._held.add(name)
+        elif self.of_class(name) != home:
+            self._held.discard(name)
+        self._home_of_class[name] = home
 
     async def _claim_prefix(self, home: Home) -> None:
         path = home.role_path(vault_marker(self._cluster))
