@@ -126,11 +126,11 @@ VAULT = (
         6,
         "The role is narrow before tokens end, else the next login is a wide one.",
         ROLES,
-        """            await self.write(home, role, _unended(payload))
-            await self.forget(home, self.account_of(role), role)
+        """                await self.write(home, role, _unended(payload))
+                await self.forget(home, self.account_of(role), role)
 """,
-        """            await self.forget(home, self.account_of(role), role)
-            await self.write(home, role, _unended(payload))
+        """                await self.forget(home, self.account_of(role), role)
+                await self.write(home, role, _unended(payload))
 """,
         (f"{GUARDS}::test_narrower_policies_end_the_tokens_after_the_role_is_narrow",),
     ),
@@ -335,8 +335,8 @@ VAULT = (
         11,
         "A role is not written while it is being taken away: that would come later, over it.",
         ROLES,
-        "        _not_going(home, role)\n        before =",
-        "        before =",
+        "        with _alone(home, role):\n            before =",
+        "        if True:\n            before =",
         (f"{RACES}::test_a_role_is_not_written_while_it_is_being_taken_away[sweep]",),
     ),
     Mutant(
@@ -410,6 +410,24 @@ VAULT = (
         "        await home.vault.delete('sys/policies/acl/none')\n"
         "        self._homes.leave(agent_class.name)\n        self._troubles.pop(agent_class.name",
         (f"{GUARDS}::test_of_classes_that_go_at_the_same_time_the_last_one_waits",),
+    ),
+    Mutant(
+        "class-gone-under-a-write",
+        8,
+        "The last class at a Vault waits for a role that is being written.",
+        OF_CLASS,
+        "sorted(home.place.roles | home.place.at_work)",
+        "sorted(home.place.roles)",
+        (f"{RACES}::test_a_class_waits_for_a_role_that_is_being_written",),
+    ),
+    Mutant(
+        "swept-and-made-anew",
+        11,
+        "A role that its class has swept is not made anew, shut, by its identity's own end.",
+        BACKEND,
+        "if seen.ref.name in home.place.roles:",
+        "if True:",
+        (f"{RACES}::test_what_a_class_has_swept_its_identity_does_not_make_anew",),
     ),
     Mutant(
         "every-class-waits",
@@ -593,7 +611,7 @@ VAULT = (
         11,
         "A role that one class is sweeping is not swept by another.",
         OF_CLASS,
-        "if role in home.place.roles and role not in home.place.going:",
+        "if role in home.place.roles and role not in home.place.at_work:",
         "if role in home.place.roles:",
         (f"{GUARDS}::test_what_nobody_wants_at_a_vault_with_two_addresses_is_swept_once",),
     ),
@@ -602,8 +620,8 @@ VAULT = (
         11,
         "A role that is being taken away is not made anew, shut, by who would take it too.",
         ROLES,
-        "        _not_going(home, role)\n        going =",
-        "        going =",
+        "        with _alone(home, role):\n            await self._take",
+        "        if True:\n            await self._take",
         (f"{GUARDS}::test_what_is_being_swept_its_identity_does_not_make_anew",),
     ),
     Mutant(

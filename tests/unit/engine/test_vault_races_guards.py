@@ -23,24 +23,24 @@ TEAM = {**FULL, "vault": {"policies": ["team"]}}
 
 
 class Held:
-    """The first call of a Vault's method with this in its path waits until it is let go; then it
+    """The first call of a server's method with this in its path waits until it is let go; then it
     fails, or does what it should. armed: from now on."""
 
-    def __init__(self, op: Operator, method: str, part: str, *, armed: bool = True) -> None:
-        self._plain: Any = getattr(op.vault, method)
+    def __init__(self, server: Any, method: str, part: str, *, armed: bool = True) -> None:
+        self._plain: Any = getattr(server, method)
         self._part = part
         self.armed = armed
         self.fails: Failed | None = None
         self.is_there, self.go = asyncio.Event(), asyncio.Event()
-        setattr(op.vault, method, self)
+        setattr(server, method, self)
 
-    async def __call__(self, path: str, *rest: Json) -> Any:
+    async def __call__(self, path: str, *rest: Json, **options: str) -> Any:
         if self.armed and self._part in path and not self.is_there.is_set():
             self.is_there.set()
             await self.go.wait()
             if self.fails:
                 raise self.fails
-        return await self._plain(path, *rest)
+        return await self._plain(path, *rest, **options)
 
 
 def left(op: Operator) -> tuple[bool, bool]:
@@ -90,10 +90,46 @@ async def test_that_it_cannot_be_seen_whose_a_role_is_is_told_and_tried_again() 
 async def test_a_class_waits_for_a_role_that_its_identity_is_taking_away() -> None:
     op = await ready()
     op.delete_class()
-    held = Held(op, "write", "identity/lookup")
+    held = Held(op.vault, "write", "identity/lookup")
     held.fails = DOWN
     own = asyncio.create_task(op.turn())
     await held.is_there.wait()
+    assert await op.serve() is not None
+    assert CLASS in op.api.objects
+    held.go.set()
+    await own
+    assert await op.serve() is None
+    assert left(op) == (False, False)
+
+
+@told
+async def test_what_a_class_has_swept_its_identity_does_not_make_anew() -> None:
+    op = await ready()
+    op.delete_class()
+    binding = Held(op.api, "delete", "/rolebindings/")
+    own = asyncio.create_task(op.turn())
+    await binding.is_there.wait()
+    held = Held(op.vault, "keys", "sys/policies/acl")
+    leaving = asyncio.create_task(op.serve())
+    await held.is_there.wait()
+    assert left(op) == (False, False)
+    op.quiet()
+    binding.go.set()
+    await own
+    assert not op.touched("WRITE auth", "DELETE auth")
+    held.go.set()
+    assert await leaving is None
+
+
+@told
+async def test_a_class_waits_for_a_role_that_is_being_written() -> None:
+    op = Operator()
+    await op.serve()
+    op.identity(**FULL)
+    held = Held(op.vault, "write", op.role_of("agent"))
+    own = asyncio.create_task(op.turn())
+    await held.is_there.wait()
+    op.delete_class()
     assert await op.serve() is not None
     assert CLASS in op.api.objects
     held.go.set()
@@ -107,7 +143,7 @@ async def test_a_class_waits_for_what_came_to_be_owed_while_it_was_left() -> Non
     """Though another class is at the same Vault: it is owed where this one reaches it."""
     op = TwoAddresses()
     op.deadline = -1
-    held = Held(op, "keys", "sys/policies/acl", armed=False)
+    held = Held(op.vault, "keys", "sys/policies/acl", armed=False)
     op.restart()
     await op.both_ready()
     op.delete("helper")
@@ -136,7 +172,7 @@ async def test_a_role_is_not_written_while_it_is_being_taken_away(by: str) -> No
     if by == "debt":
         await op.ledger.record([Debt("uid-of-a-former-one", HOME, "agents", "agent")])
         op.vault.broken[f"GET {role}"] = DOWN
-    held = Held(op, "delete", role)
+    held = Held(op.vault, "delete", role)
     serving = asyncio.create_task(op.serve())
     await held.is_there.wait()
     op.identity(**FULL)
@@ -195,7 +231,7 @@ async def test_while_the_first_list_is_under_way_no_role_is_written() -> None:
     op = await ready()
     op.identity(**TEAM)
     op.start_anew()
-    held = Held(op, "keys", "/role")
+    held = Held(op.vault, "keys", "/role")
     serving = asyncio.create_task(op.serve())
     await held.is_there.wait()
     await op.turn()
@@ -209,7 +245,7 @@ async def test_while_the_first_list_is_under_way_no_role_is_written() -> None:
 async def test_of_two_classes_that_list_a_place_first_both_have_the_same() -> None:
     op = TwoAddresses()
     await op.both_ready()
-    held = Held(op, "keys", "/role")
+    held = Held(op.vault, "keys", "/role")
     op.start_anew()
     first = asyncio.create_task(op.serve())
     await held.is_there.wait()

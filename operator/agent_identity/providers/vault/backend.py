@@ -98,7 +98,10 @@ class VaultBackend(VaultClasses):
         await self._roles.rewrite(home, resource.ref.name, resource.body)
 
     async def delete(self, seen: Observed) -> bool:
-        await self._roles.take(self._homes.seen(seen.ref.namespace), seen.ref.name)
+        home = self._homes.seen(seen.ref.namespace)
+        # Its class may have swept it since it was seen: to take it would make it anew.
+        if seen.ref.name in home.place.roles:
+            await self._roles.take(home, seen.ref.name)
         return True
 
     async def forget_account(self, account: Observed, facts: Facts | None) -> None:

@@ -22,13 +22,13 @@ SOON = 0.2
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """What is known of one mount. going: roles that are being taken away; left: those that could
-    not be swept."""
+    """What is known of one mount. at_work: roles that are being written or taken away; left: those
+    that could not be swept."""
 
     accessor: str
     roles: set[str] = field(default_factory=set)
     policies_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    going: set[str] = field(default_factory=set)
+    at_work: set[str] = field(default_factory=set)
     left: set[str] = field(default_factory=set)
 
     def lose(self, role: str) -> None:

@@ -95,7 +95,7 @@ class VaultClasses:
         another class may be taking it away."""
         if await self._claim(home, role, claims) is not Claim.NOBODYS:
             return
-        if role in home.place.roles and role not in home.place.going:
+        if role in home.place.roles and role not in home.place.at_work:
             await self._roles.take(home, role)
 
     async def _claim(self, home: Home, role: str, claims: Claims) -> Claim:
@@ -115,9 +115,9 @@ class VaultClasses:
         self._troubles.pop(agent_class.name, None)
 
     async def _wait_for_the_rest(self, home: Home, claims: Claims) -> None:
-        """Somebody else is taking these away, or has given up just now: without a class nobody
-        could."""
-        for role in sorted(home.place.roles):
+        """Somebody else is at work on these, or has given up just now: without a class nobody
+        could take them away."""
+        for role in sorted(home.place.roles | home.place.at_work):
             if await self._claim(home, role, claims) is not Claim.WANTED:
                 detail = "the role of an identity that is being deleted is still there"
                 raise Failed(Reason.BUSY, detail, retry_after=SOON)

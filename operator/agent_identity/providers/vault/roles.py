@@ -31,24 +31,19 @@ class Roles:
 
     async def rewrite(self, home: Home, role: str, payload: Body) -> None:
         """Raises Busy while it is being taken away: that may come later, over this."""
-        _not_going(home, role)
-        before = home.place.policies_of.get(role, ())
-        # Issued tokens keep the policies that they were issued with.
-        if set(before) - set(payload["token_policies"]):
-            await self.write(home, role, _unended(payload))
-            await self.forget(home, self.account_of(role), role)
-        await self.write(home, role, payload)
+        with _alone(home, role):
+            before = home.place.policies_of.get(role, ())
+            # Issued tokens keep the policies that they were issued with.
+            if set(before) - set(payload["token_policies"]):
+                await self.write(home, role, _unended(payload))
+                await self.forget(home, self.account_of(role), role)
+            await self.write(home, role, payload)
 
     async def take(self, home: Home, role: str) -> None:
-        """Raises Busy while it is being taken already: of an identity's end and a sweep of its
-        class the later one would make anew, shut, what the other has just deleted."""
-        _not_going(home, role)
-        going = home.place.going
-        going.add(role)
-        try:
+        """Raises Busy while it is being written, or taken already: of an identity's end and a sweep
+        of its class the later one would make anew, shut, what the other has just deleted."""
+        with _alone(home, role):
             await self._take(home, role)
-        finally:
-            going.discard(role)
 
     async def _take(self, home: Home, role: str) -> None:
         """Nobody logs in any more, then its tokens end, then it goes: while it is there, it is
@@ -86,9 +81,16 @@ class Roles:
             raise Failed(failure.reason, told, retry_after=failure.retry_after) from failure
 
 
-def _not_going(home: Home, role: str) -> None:
-    if role in home.place.going:
-        raise Failed(Reason.BUSY, "the role is being taken away", retry_after=SOON)
+@contextmanager
+def _alone(home: Home, role: str) -> Iterator[None]:
+    """Of two who write one role at the same time nobody could say which comes last."""
+    if role in home.place.at_work:
+        raise Failed(Reason.BUSY, "somebody else is at work on the role", retry_after=SOON)
+    home.place.at_work.add(role)
+    try:
+        yield
+    finally:
+        home.place.at_work.discard(role)
 
 
 def _unended(payload: Body) -> Body:
