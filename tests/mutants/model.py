@@ -72,3 +72,8 @@ INVARIANTS: Mapping[int, str] = {
     " what it came to. Whatever an input holds, the command line ends with a message, and no text"
     " of a stranger's is a command of the terminal or the pipeline.",
 }
+
+
+def shown(test: str) -> str:
+    """A test's id as a cell of a table tells it."""
+    return test.removeprefix("tests/").replace("|", "\\|")

@@ -1,14 +1,15 @@
 """The tables in `tests/README.md`: invariant → guards → tests, made from the mutants, so that they
-can't say what nobody has seen; and attacks → tests."""
+can't say what nobody has seen; what was found → tests; and attacks → tests."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mutants.attacks import attack_tables
-from mutants.model import INVARIANTS, Mutant
+from mutants.found import found_tables
+from mutants.model import INVARIANTS, Mutant, shown
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-MUTANTS, ATTACKS = "mutants", "attacks"
+MUTANTS, FOUND, ATTACKS = "mutants", "found", "attacks"
 
 
 def table(mutants: Iterable[Mutant]) -> str:
@@ -25,17 +26,19 @@ def _section(number: int, mutants: list[Mutant]) -> str:
 
 
 def _row(mutant: Mutant) -> str:
-    tests = "<br>".join(f"`{_short(test)}`" for test in mutant.tests)
+    tests = "<br>".join(f"`{shown(test)}`" for test in mutant.tests)
     return f"| {mutant.guard} (`{mutant.name}`) | {tests} |\n".replace("\\", "\\\\")
 
 
-def _short(test: str) -> str:
-    return test.removeprefix("tests/").replace("|", "\\|")
-
-
-def with_table(text: str, mutants: Iterable[Mutant]) -> str:
+def with_table(text: str, mutants: Sequence[Mutant]) -> str:
     """The README with the tables as they are to be."""
-    return _with(_with(text, MUTANTS, table(mutants)), ATTACKS, attack_tables())
+    for name, tables in (
+        (MUTANTS, table(mutants)),
+        (FOUND, found_tables(mutants)),
+        (ATTACKS, attack_tables()),
+    ):
+        text = _with(text, name, tables)
+    return text
 
 
 def _with(text: str, name: str, tables: str) -> str:
