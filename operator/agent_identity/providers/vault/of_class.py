@@ -79,7 +79,7 @@ class VaultClasses:
 
     async def _sweep(self, home: Home, claims: Claims) -> Failed | None:
         """Goes on with the others where one role can't be taken away; why the first could not."""
-        """What failed before comes last: after a failure Vault may be left alone for a moment."""
+        # What failed before comes last: after a failure Vault may be left alone for a moment.
         place, failures = home.place, dict[str, Failed]()
         for role in sorted(place.roles, key=lambda role: (role in place.left, role)):
             try:

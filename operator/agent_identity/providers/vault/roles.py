@@ -30,7 +30,7 @@ class Roles:
         home.place.policies_of[role] = given_by(payload)
 
     async def rewrite(self, home: Home, role: str, payload: Body) -> None:
-        """Raises Busy while it is being taken away: that may come later, over this."""
+        """Raises Busy while it is being written or taken away: that may come later, over this."""
         with _alone(home, role):
             before = home.place.policies_of.get(role, ())
             # Issued tokens keep the policies that they were issued with.
