@@ -1,8 +1,9 @@
 """`python -m faults.soak`: a fleet that changes all the time, a tenant whose identities are broken,
 and faults at random; and somebody who has to do with none of it.
 
-Asked: does memory grow, does anybody wait ever longer, and does the one tenant feel the other. The
-exit code is 1 where one of them is so by more than its bound below, or a bug is in the log.
+Asked: does memory grow, does anybody wait ever longer, does the process always answer, and does
+the one tenant feel the other. The exit code is 1 where one of them is beyond its bound below, or a
+bug is in the log.
 """
 
 import argparse
@@ -53,12 +54,14 @@ _QUEUE_AGE = re.compile(r"^agent_identity_queue_age_seconds (.+)$", re.MULTILINE
 @dataclass(slots=True)
 class Felt:
     """seconds: of each change of the bystander, until it was Ready. memory: (seconds, MiB).
-    oldest: seconds that the first in the queue had waited, at each look."""
+    oldest: seconds that the first in the queue had waited, at each look. unanswered: looks that
+    the process did not answer in five seconds."""
 
     seconds: list[float] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
     oldest: list[float] = field(default_factory=list)
     busy: float = 0.0
+    unanswered: int = 0
 
 
 class Weather:
@@ -195,7 +198,10 @@ class Soak:
         operator = self._theatre.operator
         while True:
             felt.memory.append((time.monotonic() - began, rss_mib(operator.pid)))
-            page = await asyncio.to_thread(operator.metrics)
+            try:
+                page = await asyncio.to_thread(operator.metrics)
+            except TimeoutError:
+                page, felt.unanswered = "", felt.unanswered + 1
             felt.oldest += [float(value) for value in _QUEUE_AGE.findall(page)]
             for fleet in (self.fleet, self.broken, self.bystander):
                 self._theatre.recorder.forget(fleet.scene.name)
@@ -255,6 +261,8 @@ def verdict(phases: Mapping[str, Felt]) -> list[str]:
         limit = TURN_SECONDS if felt is storm else FIRST_TURN_SECONDS
         if max(felt.oldest) > limit:
             wrong.append(f"{name}: somebody waited {max(felt.oldest):.0f} s for a turn")
+        if felt.unanswered:
+            wrong.append(f"{name}: {felt.unanswered} times nobody answered who asked for metrics")
         if _p(felt.seconds, 0.99) > SLOWER * usual:
             wrong.append(f"{name}: the bystander waited {_p(felt.seconds, 0.99):.2f} s")
     return wrong

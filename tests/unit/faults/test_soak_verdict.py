@@ -60,3 +60,11 @@ def test_a_bystander_that_feels_the_others_is_told(at_rest: float) -> None:
     assert verdict(phases(rest, storm=felt(slowest=limit * 0.9))) == []
     [line] = verdict(phases(rest, storm=felt(slowest=limit * 1.1)))
     assert "bystander" in line
+
+
+def test_a_process_that_did_not_answer_is_told() -> None:
+    silent = felt()
+    silent.unanswered = 1
+    [line] = verdict(phases(storm=silent))
+    assert line.startswith(STORM)
+    assert "nobody answered" in line
