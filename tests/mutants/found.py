@@ -163,6 +163,11 @@ BY_READING = (
         "What an identity left was owed, for good, to the Vault of a class that never reached it",
         ("unreached-vaults-have-tokens",),
     ),
+    Finding(
+        "Thousands of turns that had nothing to wait for kept the Lease and the probes waiting, for"
+        " eight seconds",
+        ("turns-hold-the-loop",),
+    ),
 )
 
 

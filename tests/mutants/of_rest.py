@@ -24,6 +24,16 @@ DIGEST = "tests/unit/core/test_resource.py"
 
 REST_AND_HONESTY = (
     Mutant(
+        "turns-hold-the-loop",
+        10,
+        "Turns that wait for nothing let the Lease, the probes and others' requests have theirs.",
+        "operator/agent_identity/reconcile/engine.py",
+        "            # thousands of them kept the Lease and the probes waiting for eight seconds.\n"
+        "            await asyncio.sleep(0)\n",
+        "",
+        (f"{REST}::test_turns_that_wait_for_nothing_keep_nothing_else_waiting",),
+    ),
+    Mutant(
         "gate-never-shuts",
         10,
         "A backend in trouble is left alone for a moment, and everybody is told so at once.",

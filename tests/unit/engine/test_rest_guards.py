@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -458,6 +459,34 @@ async def _listed(op: Operator, times: int) -> None:
     """The roles, so often."""
     while op.vault.calls.count("LIST auth/kubernetes/role") < times:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
+
+
+class Glance:
+    """A pipeline that waits for nothing."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    async def reconcile(self, facts: Facts) -> Failed:
+        self.looks += 1
+        return DOWN
+
+
+@told
+async def test_turns_that_wait_for_nothing_keep_nothing_else_waiting() -> None:
+    """As those of thousands whose Vault is known to be down."""
+    op, glance = Operator(), Glance()
+    engine = engine_of(op, glance)
+    run = asyncio.create_task(engine.run())
+    await engine.ready.wait()
+    for number in range(20):
+        op.identity(f"agent-{number}", **FULL)
+    seen = [0]
+    while seen[-1] < 20:
+        await asyncio.sleep(0)
+        seen.append(glance.looks)
+    assert max(after - before for before, after in pairwise(seen)) == 1, "it has one worker"
+    run.cancel()
 
 
 class Busy:
