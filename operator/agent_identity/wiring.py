@@ -15,10 +15,11 @@ from agent_identity.providers.kube_backend import KubeBackend
 from agent_identity.reconcile.callees_first import CalleesFirst
 from agent_identity.reconcile.classes import ClassPipeline
 from agent_identity.reconcile.debts import Ledger
-from agent_identity.reconcile.engine import Engine, Informers
+from agent_identity.reconcile.engine import Engine
 from agent_identity.reconcile.execute import Executor
 from agent_identity.reconcile.fresh import FreshReads
 from agent_identity.reconcile.grants import GrantPipeline
+from agent_identity.reconcile.informers import Informers
 from agent_identity.reconcile.own import OwnWriter
 from agent_identity.reconcile.own_lists import OwnLists
 from agent_identity.reconcile.pipeline import Pipeline, Tools

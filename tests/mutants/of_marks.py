@@ -295,7 +295,7 @@ MARKS = (
         "binding-of-the-cluster-overlooked",
         3,
         "ClusterRoleBindings are looked at too.",
-        "operator/agent_identity/reconcile/engine.py",
+        "operator/agent_identity/reconcile/informers.py",
         "changed=world.bindings.cluster_binding_changed,",
         "changed=lambda _, __: None,",
         (f"{DANGLING}::test_a_bound_name_is_no_agents_name[account-ClusterRoleBinding]",),

@@ -93,7 +93,7 @@ SERVERS = (
         "pods-not-watched",
         9,
         "While a real pod runs on, the policy stays.",
-        ENGINE,
+        "operator/agent_identity/reconcile/informers.py",
         "PODS, parse=parse_pod, changed=world.pod_changed, selector=IDENTITY_LABEL",
         'PODS, parse=parse_pod, changed=world.pod_changed, selector="no=such"',
         (f"{DELETION}::test_a_policy_stays_closed_while_pods_run_on",),

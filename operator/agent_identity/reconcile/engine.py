@@ -1,4 +1,4 @@
-"""Puts the engine together and runs it: informers, workers, resync, and what health means."""
+"""Runs what was wired: workers, the looks of every period, and what health means."""
 
 import asyncio
 import logging
@@ -6,45 +6,23 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from functools import partial
 from itertools import chain
-from typing import Any
 
 from agent_identity.api.conditions import Reason
 from agent_identity.clients.events import EventWriter
-from agent_identity.clients.kube import (
-    CLUSTER_ROLE_BINDINGS,
-    NAMESPACES,
-    OWNED,
-    PODS,
-    SERVICES,
-    Kube,
-)
 from agent_identity.core.errors import Failed, Invalid, Problem, Waiting
-from agent_identity.core.identity import AgentClass, Namespace, Ours, parse_namespace
-from agent_identity.core.observed import observe_object
-from agent_identity.core.resource import (
-    IDENTITY_LABEL,
-    MESH_KINDS,
-    Key,
-    Kind,
-    Observed,
-    Ref,
-    Subject,
-)
-from agent_identity.reconcile.bindings import ClusterBinding, parse_cluster_binding
+from agent_identity.core.identity import AgentClass, Ours
+from agent_identity.core.resource import Key, Subject
 from agent_identity.reconcile.classes import ClassPipeline
 from agent_identity.reconcile.debts import Ledger
 from agent_identity.reconcile.grants import GrantPipeline
-from agent_identity.reconcile.informer import Informer
+from agent_identity.reconcile.informers import Informers
 from agent_identity.reconcile.own_lists import OwnLists
 from agent_identity.reconcile.pipeline import WAITING_SECONDS, Pipeline
-from agent_identity.reconcile.pods import Pod, parse_pod
 from agent_identity.reconcile.queue import WorkQueue
 from agent_identity.reconcile.revoke import Revoker
-from agent_identity.reconcile.services import SeenService, parse_service
 from agent_identity.reconcile.world import World
 from agent_identity.telemetry import (
     CONDITIONS,
@@ -67,68 +45,6 @@ _SUSPECT_SECONDS = 1.0
 _TOGETHER_SECONDS = 1.0
 # In logs and metrics.
 _LABELS = {Subject.IDENTITY: "identity", Subject.CLASS: "class", Subject.GRANT: "grant"}
-
-
-class Informers:
-    """The engine's own watches, beside those of our kinds. relist: see Informer."""
-
-    def __init__(self, kube: Kube, world: World, relist: float) -> None:
-        self._world = world
-        inform = partial(Informer, kube, relist=relist)
-        self.namespaces: Informer[Namespace] = inform(
-            NAMESPACES, parse=parse_namespace, changed=world.namespace_changed
-        )
-        self.pods: Informer[Pod] = inform(
-            PODS, parse=parse_pod, changed=world.pod_changed, selector=IDENTITY_LABEL
-        )
-        self.services: Informer[SeenService] = inform(
-            SERVICES, parse=parse_service, changed=world.service_changed
-        )
-        self.cluster_bindings: Informer[ClusterBinding] = inform(
-            CLUSTER_ROLE_BINDINGS,
-            parse=parse_cluster_binding,
-            changed=world.bindings.cluster_binding_changed,
-        )
-        self.owned: dict[Kind, Informer[Observed]] = {
-            kind: inform(
-                api,
-                parse=_observer(kind),
-                changed=world.object_changed,
-                optional=kind in MESH_KINDS,
-            )
-            for kind, api in OWNED.items()
-        }
-
-    @property
-    def all(self) -> list[Informer[Any]]:
-        others: list[Informer[Any]] = [self.namespaces, self.pods, self.services]
-        return [*others, self.cluster_bindings, *self.owned.values()]
-
-    def mesh_installed(self) -> bool:
-        return all(self.owned[kind].installed for kind in MESH_KINDS)
-
-    def wrote(self, kind: Kind, body: Mapping[str, Any]) -> None:
-        """An object as the API server told it in answer to a write of ours."""
-        with self._world.own_write():
-            self.owned[kind].remember(body)
-
-    def saw(self, kind: Kind, body: Mapping[str, Any]) -> None:
-        """An object as a read told it, ahead of the watch."""
-        self.owned[kind].remember(body)
-
-    def uid_of(self, ref: Ref) -> str:
-        """Of the object that is known by this name; empty where there is none."""
-        seen = self.owned[ref.kind].items.get(Key(ref.namespace, ref.name))
-        return seen.uid if seen else ""
-
-    def forget(self, ref: Ref, uid: str) -> None:
-        """uid: of the object that is gone."""
-        if uid and uid == self.uid_of(ref):
-            self.owned[ref.kind].forget(Key(ref.namespace, ref.name))
-
-
-def _observer(kind: Kind) -> Callable[[Mapping[str, Any]], Observed]:
-    return lambda body: observe_object(kind, body)
 
 
 class Engine:

@@ -18,10 +18,10 @@ from agent_identity.providers.kube_backend import KubeBackend
 from agent_identity.reconcile.callees_first import CalleesFirst
 from agent_identity.reconcile.classes import ClassPipeline
 from agent_identity.reconcile.debts import Ledger
-from agent_identity.reconcile.engine import Informers
 from agent_identity.reconcile.execute import Executor
 from agent_identity.reconcile.fresh import FreshReads
 from agent_identity.reconcile.grants import GrantPipeline
+from agent_identity.reconcile.informers import Informers
 from agent_identity.reconcile.own import OwnWriter
 from agent_identity.reconcile.pipeline import Pipeline, Tools
 from agent_identity.reconcile.pods import Pod, parse_pod
