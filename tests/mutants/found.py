@@ -83,6 +83,11 @@ BY_CAMPAIGNS = (
         " identity's own turn, and no class was left to take it",
         ("swept-and-made-anew", "class-gone-under-a-write"),
     ),
+    Finding(
+        "Thousands of turns that had nothing to wait for kept the Lease and the probes waiting, for"
+        " eight seconds",
+        ("turns-hold-the-loop",),
+    ),
 )
 BY_READING = (
     Finding(
@@ -162,11 +167,6 @@ BY_READING = (
     Finding(
         "What an identity left was owed, for good, to the Vault of a class that never reached it",
         ("unreached-vaults-have-tokens",),
-    ),
-    Finding(
-        "Thousands of turns that had nothing to wait for kept the Lease and the probes waiting, for"
-        " eight seconds",
-        ("turns-hold-the-loop",),
     ),
 )
 
