@@ -36,6 +36,8 @@ AT_A_TIME = 16
 # As many callers as one rule can name; a grant of more has more rules.
 MOST_NAMED = 64
 GIVE_UP_SECONDS = 900
+# Looks of a period, spread over it, would let the operator be quiet only now and then.
+NO_RESYNC = {"AGENT_IDENTITY_RESYNC_SECONDS": "86400"}
 
 
 class Change(NamedTuple):
@@ -179,7 +181,7 @@ def main() -> None:
         Bed(Path(directory), report=_say, binaries=binaries) as bed,
     ):
         team, fleet = settle(bed), Fleet(bed, asked.identities, asked.grants, asked.each)
-        with bed.operator() as operator:
+        with bed.operator(settings=NO_RESYNC) as operator:
             operator.wait_ready()
             team.wait_ready(CLASS, of="AgentIdentityClass")
             mark, audit = Audit(bed).mark(), Audit(bed)

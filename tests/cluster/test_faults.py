@@ -2,17 +2,21 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from kubernetes.dynamic import DynamicClient
 from test_deletion import OUTAGES, forbidden, paused, sealed, stopped
 
 from testbed.bed import Bed
+from testbed.mute_server import MuteServer
 from testbed.operator_process import OperatorProcess
 from testbed.tenant import SHORT_PERIODS, Tenant, class_manifest, full_spec
 from testbed.waiting import wait_until
 
 HEAL_SECONDS = 30
+# As the operator under test is told; it leaves half of them to all but classes.
+WORKERS = 16
 REASONS = {
     stopped: "Unreachable",
     paused: "Unreachable",
@@ -55,6 +59,29 @@ def test_withdrawal_does_not_wait_for_a_broken_vault(tenant: Tenant, bed: Bed) -
         tenant.patch("AgentIdentity", "agent", {"spec": {"rbac": None}})
         tenant.wait_gone("RoleBinding", "agentidentity:agent:ticket-reader")
     tenant.wait_ready("agent", timeout=HEAL_SECONDS)
+
+
+def test_vaults_that_never_answer_leave_workers_to_all_others(tenant: Tenant, bed: Bed) -> None:
+    names = [f"mute-{n}-{tenant.namespace}" for n in range(WORKERS)]
+    at_once = 0
+
+    def all_given_up() -> bool:
+        nonlocal at_once
+        at_once = max(at_once, sum(vault.waiting for vault in vaults))
+        told = (tenant.condition(name, "VaultReady", of="AgentIdentityClass") for name in names)
+        return all(condition.get("reason") == "Unreachable" for condition in told)
+
+    with ExitStack() as stack:
+        # Of one Vault only so many calls are under way at a time anyway.
+        vaults = [stack.enter_context(MuteServer()) for _ in names]
+        for name, vault in zip(names, vaults, strict=True):
+            manifest = class_manifest(name, bed)
+            manifest["spec"]["vault"]["address"] = vault.address
+            tenant.create(manifest)
+        wait_until(all_given_up, timeout=HEAL_SECONDS, what="every class was given up")
+        for name in names:
+            tenant.delete("AgentIdentityClass", name)
+    assert 1 < at_once <= WORKERS // 2
 
 
 def test_a_wrong_certificate_is_refused(tenant: Tenant, bed: Bed) -> None:

@@ -98,6 +98,17 @@ REST_AND_HONESTY = (
         (f"{QUEUE}::test_classes_leave_workers_to_all_others",),
     ),
     Mutant(
+        "classes-are-given-all-workers",
+        10,
+        "However many Vaults never answer, half of the workers are left to all but classes.",
+        "operator/agent_identity/replica.py",
+        "WorkQueue(classes_at_once=max(3, settings.workers // 2))",
+        "WorkQueue()",
+        (
+            "tests/cluster/test_faults.py::test_vaults_that_never_answer_leave_workers_to_all_others",
+        ),
+    ),
+    Mutant(
         "class-waits-for-a-worker-that-rests",
         10,
         "A class that waited for others is worked on once one of them is done.",
